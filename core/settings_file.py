@@ -1,0 +1,155 @@
+"""Settings in and out: from JSON, from a file, from `section.field=value` on the command line, with plain errors.
+
+One validator for the page, the file and the command line. Every complaint names the field, what was given and what
+is expected, before anything is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from core.config import Settings, bounds
+from core.errors import DistilleryError
+
+MAX_FILE_BYTES = 1_000_000
+_GROUPS = ("", "data", "teacher", "student", "loss", "training")
+
+
+class SettingsError(DistilleryError):
+    """Settings that cannot be used. `problems` maps the field's path to a sentence; the message holds them all."""
+
+    def __init__(self, problems: dict[str, str]) -> None:
+        self.problems = problems
+        super().__init__(" ".join(problems.values()))
+
+
+def parse_settings(raw: Any) -> Settings:
+    """Settings from plain JSON values. Raises SettingsError."""
+    if not isinstance(raw, dict):
+        raise SettingsError(
+            {"": "Settings are a JSON object with the sections data, teacher, student, loss, training."}
+        )
+    try:
+        return Settings.model_validate(raw)
+    except ValidationError as error:
+        raise SettingsError(_problems(error)) from None
+
+
+def read_settings_file(path: Path) -> Settings:
+    """Settings from a JSON file. Raises SettingsError, naming the file, for anything that is not one."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
+            raise SettingsError({"": f"{path} is larger than 1 MB, so it is not a settings file."})
+        return parse_settings(json.loads(content.decode("utf-8-sig"), object_pairs_hook=_no_duplicates))
+    except OSError as error:
+        raise SettingsError({"": f"{path} cannot be read: {error.strerror}."}) from None
+    except UnicodeDecodeError:
+        raise SettingsError({"": f"{path} is not UTF-8 text."}) from None
+    # Besides broken JSON: lists in lists without end, and numbers of thousands of digits.
+    except (ValueError, RecursionError) as error:
+        raise SettingsError({"": f"{path} is not valid JSON: {error}."}) from None
+
+
+def override(settings: Settings, assignments: Iterable[str]) -> Settings:
+    """Settings with `section.field=value` applied, values in JSON or plain text. Raises SettingsError."""
+    raw = settings.model_dump(mode="json")
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        *sections, name = path.strip().split(".")
+        target: Any = raw
+        for section in sections:
+            target = target.get(section) if isinstance(target, dict) else None
+        if not equals or not isinstance(target, dict) or name not in target:
+            raise SettingsError({path: f"{assignment!r} is not a setting; write it like loss.soft=3."})
+        target[name] = _value(text.strip())
+    return parse_settings(raw)
+
+
+def expected(section: type[BaseModel], name: str) -> str:
+    """What a field takes, in words: its kind and range, or its choices."""
+    annotation = section.model_fields[name].annotation
+    kinds = get_args(annotation) if get_origin(annotation) is UnionType else (annotation,)
+    optional = ", or null" if NoneType in kinds else ""
+    kind = next(kind for kind in kinds if kind is not NoneType)
+    if get_origin(kind) is Literal:
+        return "one of " + ", ".join(get_args(kind)) + optional
+    low, high = bounds(section, name)
+    if math.isfinite(high):
+        noun = "a whole number" if kind is int else "a number"
+        return f"{noun} from {low:g} to {high:g}{optional}"
+    longest = next(
+        (rule.max_length for rule in section.model_fields[name].metadata if hasattr(rule, "max_length")), None
+    )
+    if get_origin(kind) is tuple:
+        things = "whole numbers" if get_args(kind)[0] is int else "texts"
+        return f"a list of {things}" + (f", at most {longest}" if longest else "") + optional
+    if kind is str:
+        return "text" + (f" of at most {longest} characters" if longest else "") + optional
+    return "a group of settings" + optional
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    seen: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in seen:
+            raise SettingsError({name: f"{_shortened(name)} is given twice; keep one."})
+        seen[name] = value
+    return seen
+
+
+def _problems(error: ValidationError) -> dict[str, str]:
+    problems: dict[str, str] = {}
+    for item in error.errors(include_url=False):
+        path = ".".join(str(part) for part in item["loc"])
+        problems.setdefault(path, _sentence(_shortened(path), item))
+    return problems
+
+
+def _sentence(path: str, item: Any) -> str:
+    if item["type"] == "value_error":
+        return _capitalised(str(item["ctx"]["error"])) + "."
+    if item["type"] == "extra_forbidden":
+        return f"{path} is not a setting; remove it or correct its name."
+    if item["type"] == "invalid_key" or (item["type"] == "string_unicode" and path in _GROUPS):
+        return f"{_shortened(ascii(item['input']))} is not the name of a setting."
+    section, name = _field(item["loc"])
+    given = _shortened(json.dumps(item["input"], default=str))
+    return f"{path} is {given}; expected {expected(section, name)}."
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _field(location: tuple[int | str, ...]) -> tuple[type[BaseModel], str]:
+    """The section and field that an error lies in, however deep inside the field's value it is."""
+    section: type[BaseModel] = Settings
+    for part in location:
+        annotation = section.model_fields[str(part)].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return section, str(part)
+        if part == location[-1]:
+            return section, str(part)
+        section = annotation
+    raise LookupError(f"no field at {location}")
+
+
+def _capitalised(sentence: str) -> str:
+    # A sentence that begins with a field's path keeps it as it is.
+    return sentence if "." in sentence.split()[0] or "_" in sentence.split()[0] else sentence[0].upper() + sentence[1:]
