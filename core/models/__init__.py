@@ -1,0 +1,1 @@
+"""The two models: loading a teacher safely, building the student from it, and what each weighs."""
