@@ -1,0 +1,54 @@
+"""Where and how a run computes: device, precision, threads."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from core.config import TrainingSettings
+from core.errors import DistilleryError
+
+
+@dataclass(frozen=True)
+class Compute:
+    """The device, number format and processor threads that a run really uses."""
+
+    device: torch.device
+    precision: str
+    threads: int
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Context in which matrix products run in the chosen precision."""
+        if self.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+
+def choose_compute(settings: TrainingSettings) -> Compute:
+    """What the settings mean on this machine. Raises DistilleryError if the chosen device is not here."""
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    name = settings.device
+    if name == "auto":
+        name = next(device for device, is_here in available.items() if is_here)
+    if not available[name]:
+        raise DistilleryError(f"training.device is {name}, but this machine has none. Choose Automatic or Processor.")
+    precision = settings.precision
+    if precision == "auto":
+        precision = "bf16" if _bf16_is_fast(name) else "fp32"
+    return Compute(torch.device(name), precision, settings.threads or os.cpu_count() or 1)
+
+
+def _bf16_is_fast(device: str) -> bool:
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported()
+    if device == "mps":
+        return False
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags

@@ -1,0 +1,38 @@
+"""What the engine tells the world while it works. The run folder is one listener; a test can be another."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Protocol
+
+from torch import Tensor
+
+Stage = Literal["teacher", "student"]
+
+
+class StopRequested(Exception):
+    """Somebody asked this run to end. Not an error: what was learned is kept."""
+
+
+class Recorder(Protocol):
+    """Receives what happens in a run and says when it should stop. Called on the training thread only."""
+
+    def preparing(self, sentence: str) -> None:
+        """Something that takes a moment has begun; `sentence` says what."""
+
+    def stage(self, stage: Stage, total_steps: int, **facts: Any) -> None:
+        """A stage of training begins."""
+
+    def teacher_ready(self, key: str) -> None:
+        """The trained teacher is on disk under this name."""
+
+    def step(self, step: int, terms: dict[str, Tensor], lr: float, sentences: int) -> None:
+        """One update is done. `terms` are scalars still on the device: read them later, in one transfer."""
+
+    def score(self, step: int, **shares: float) -> None:
+        """The model was scored on the validation part; shares from 0 to 1."""
+
+    def probe(self, step: int, student: list[list[float]], teacher: list[list[float]]) -> None:
+        """Both models' probabilities for the sentences being watched."""
+
+    def check_stop(self) -> None:
+        """Called before every batch. Raises StopRequested once the run should end."""

@@ -1,0 +1,1 @@
+"""Scoring: predictions, accuracy, agreement with the teacher, speed."""
