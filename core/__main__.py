@@ -1,0 +1,114 @@
+"""The same engine from a terminal: `python -m core config`, `python -m core distill`.
+
+Exit codes: 0 finished, 1 failed, 2 bad settings, 3 stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from core.config import Settings
+from core.errors import DistilleryError
+from core.runs import folder as runs
+from core.runs import worker
+from core.runs.owner import this_process
+from core.settings_file import SettingsError, override, read_settings_file
+
+FINISHED, FAILED, BAD_SETTINGS, STOPPED = 0, 1, 2, 3
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings = read_settings_file(options.config) if options.config else Settings()
+        settings = override(settings, options.set)
+    except SettingsError as error:
+        for sentence in error.problems.values():
+            print(sentence, file=sys.stderr)
+        return BAD_SETTINGS
+    if options.command == "config":
+        print(json.dumps(settings.model_dump(mode="json"), indent=2, ensure_ascii=False))
+        return FINISHED
+    try:
+        return _distil(settings)
+    except DistilleryError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m core", description="Distil a small language model from a large one."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (("config", "print the settings as JSON"), ("distill", "train a student")):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--config", type=Path, metavar="FILE", help="settings to start from, a JSON file")
+        command.add_argument(
+            "--set", action="append", default=[], metavar="SECTION.FIELD=VALUE", help="change one, e.g. loss.soft=3"
+        )
+    return parser
+
+
+def _distil(settings: Settings) -> int:
+    # Reserved for this process: a dashboard on the same folder shows the run, but does not take it.
+    folder = runs.create_run(settings, runs.new_run_id(), owner=this_process())
+    print(folder, flush=True)
+    leaving = threading.Event()
+    _leave_on_signals(leaving)
+    watcher = threading.Thread(target=_print_progress, args=(folder,), daemon=True)
+    watcher.start()
+    while not worker.train_alone(folder, leaving):
+        if leaving.wait(worker.RETRY_S):
+            runs.request_stop(folder)
+    watcher.join(timeout=2)
+    return _report(folder)
+
+
+def _leave_on_signals(leaving: threading.Event) -> None:
+    def leave(number: int, _frame: object) -> None:
+        if leaving.is_set():
+            os._exit(STOPPED)
+        leaving.set()
+        print("Stopping after the current step. Press Ctrl-C again to leave at once.", file=sys.stderr, flush=True)
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), leave)
+
+
+def _print_progress(folder: Path) -> None:
+    shown = ""
+    while (status := runs.read_status(folder)).state not in runs.ENDED:
+        line = f"{status.state}: {status.sentence}"
+        if status.total_steps:
+            line += f" Step {status.step} of {status.total_steps}."
+        if line != shown:
+            print(line, flush=True)
+            shown = line
+        threading.Event().wait(2.0)
+
+
+def _report(folder: Path) -> int:
+    status = runs.read_status(folder)
+    print(f"{status.state}: {status.sentence}")
+    results = runs.read_results(folder)
+    if results:
+        teacher, student = results["teacher"], results["student"]
+        print(
+            f"Measured here on the {results['split']} split ({results['examples']} sentences, seed {results['seed']}): "
+            f"teacher {teacher['accuracy']:.1%}, student {student['accuracy']:.1%} "
+            f"({results['kept']:.1%} kept), agreement {results['agreement']:.1%}, majority {results['majority']:.1%}."
+        )
+    return {"finished": FINISHED, "stopped": STOPPED}.get(status.state, FAILED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

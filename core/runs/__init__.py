@@ -1,0 +1,1 @@
+"""Runs: one folder each, a queue, and the one worker that trains them."""

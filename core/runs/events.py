@@ -1,0 +1,65 @@
+"""metrics.jsonl: one JSON object a line, appended as training goes and read by offset.
+
+A line is one `write` on a descriptor opened for appending, so a killed process loses nothing it has written and never
+leaves two half lines mixed. A torn last line is simply not there yet for a reader.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+Event = dict[str, Any]
+
+
+class EventWriter:
+    """Appends events to one metrics.jsonl. One writer a run."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+    def append(self, event: Event) -> None:
+        """Write one line at once. NaN and infinity are written as null, which JSON has."""
+        line = json.dumps(_finite(event), separators=(",", ":"), allow_nan=False) + "\n"
+        os.write(self._descriptor, line.encode())
+
+    def close(self) -> None:
+        """Close the file; the writer cannot be used again."""
+        os.close(self._descriptor)
+
+
+def read_events(path: Path, since: int = 0) -> tuple[list[Event], int]:
+    """Events that begin at or after byte `since`, and the byte offset behind the last complete line.
+
+    A missing file has no events. A line that is not a JSON object is passed over: it is what a full disk leaves.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(since)
+            data = file.read()
+    except FileNotFoundError:
+        return [], since
+    whole = data[: data.rfind(b"\n") + 1]
+    events = [event for line in whole.splitlines() if (event := _parse(line)) is not None]
+    return events, since + len(whole)
+
+
+def _parse(line: bytes) -> Event | None:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) else None
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,94 @@
+"""Run one queued run to its end, whatever happens on the way. Called by the server's worker and by the terminal."""
+
+from __future__ import annotations
+
+import errno
+import gc
+import logging
+import os
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from core import estimate
+from core.errors import DistilleryError
+from core.runs import folder as runs
+
+log = logging.getLogger("distillery")
+
+
+def never() -> bool:
+    """For a process that does not plan to leave."""
+    return False
+
+
+def execute(folder: Path, leaving: Callable[[], bool] = never) -> runs.State:
+    """Train the run in `folder`, on the calling thread, and return the state it ended in.
+
+    Nothing escapes: an error ends up as one sentence in status.json and a traceback in log.txt.
+    """
+    # Loading torch takes seconds and belongs on this thread, not on the page that asked for the run.
+    from core.distill.recorder import StopRequested
+    from core.runs.recorder import FolderRecorder
+
+    recorder = FolderRecorder(folder, leaving)
+    state: runs.State = "failed"
+    try:
+        _train(folder, recorder)
+        state, sentence = "finished", "Finished: the student is trained, scored and saved."
+    except StopRequested:
+        state, sentence = "stopped", _stopped_sentence(folder, recorder.status, leaving())
+    except BaseException as error:  # noqa: BLE001  the one place that catches all: the server must live on
+        # A panic in a tokenizer, a SystemExit or no memory left: none of them may take the page down with it.
+        sentence = _failure_sentence(error, recorder.status.step)
+        _write_log(folder, traceback.format_exc())
+    try:
+        recorder.end(state, sentence)
+    except (OSError, DistilleryError) as error:
+        log.error("run %s ended as %s, and that could not be written: %s", folder.name, state, error)
+    _give_memory_back()
+    return state
+
+
+def _train(folder: Path, recorder) -> None:
+    from core.distill.job import run_job
+
+    settings = runs.read_settings(folder)
+    predicted = estimate.plan(settings)
+    results = run_job(settings, folder / "student", runs.cache_root() / "teachers", recorder)
+    runs.write_json(folder / "results.json", results)
+    estimate.learn(predicted, results["elapsed_s"])
+
+
+def _stopped_sentence(folder: Path, status: runs.Status, leaving: bool) -> str:
+    why = "because the program was closed" if leaving else "by you"
+    if (folder / "student").exists():
+        return f"Stopped {why} at step {status.step} of {status.total_steps}. What the student had learned is kept."
+    return f"Stopped {why} before the student had begun to learn."
+
+
+def _failure_sentence(error: BaseException, step: int) -> str:
+    if isinstance(error, DistilleryError):
+        return str(error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return f"There was not enough memory at step {step}. Choose a smaller batch or shorter inputs and start again."
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"The disk was full at step {step}. Make room, for example by deleting old runs, and start again."
+    return f"Something unexpected went wrong at step {step} ({type(error).__name__}). The run's log has the details."
+
+
+def _write_log(folder: Path, text: str) -> None:
+    try:
+        descriptor = os.open(folder / "log.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        log.error("run %s failed and its log could not be written (%s):\n%s", folder.name, error, text)
+
+
+def _give_memory_back() -> None:
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

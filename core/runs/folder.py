@@ -1,0 +1,188 @@
+"""One run is one folder, and the folder is the truth.
+
+`runs/<id>/` holds config.json (frozen settings), status.json, metrics.jsonl, log.txt, student/ (a plain
+`from_pretrained` folder) and, written last, results.json. Whoever trains writes here; whoever watches only reads.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+import shutil
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from core.config import Settings
+from core.errors import DistilleryError
+from core.runs import owner as owners
+from core.settings_file import SettingsError, parse_settings
+
+State = Literal["queued", "preparing", "running", "stopping", "stopped", "finished", "failed", "interrupted"]
+ACTIVE: tuple[State, ...] = ("preparing", "running", "stopping")
+ENDED: tuple[State, ...] = ("stopped", "finished", "failed", "interrupted")
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a run is doing: one state word, one sentence, how far it is, and whose process does it."""
+
+    state: State
+    sentence: str
+    stage: Literal["teacher", "student"] | None = None
+    step: int = 0
+    total_steps: int = 0
+    updated_at: float = 0.0
+    owner: dict[str, Any] | None = None
+
+
+class BrokenRun(DistilleryError):
+    """A run folder that cannot be read; the message names the file and what is wrong with it."""
+
+
+def home() -> Path:
+    """Where runs and caches live: DISTILLERY_HOME, else the project's own folder."""
+    return Path(os.environ.get("DISTILLERY_HOME") or PROJECT)
+
+
+def runs_root() -> Path:
+    """The folder of all runs, made if missing, private to the user."""
+    return _private_folder(home() / "runs")
+
+
+def cache_root() -> Path:
+    """The folder of trained teachers and their cached outputs; safe to delete while nothing trains."""
+    return _private_folder(home() / "cache")
+
+
+def new_run_id() -> str:
+    """A name for a run that has not started yet: date, time and four random letters."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+
+
+def run_folder(run_id: str) -> Path:
+    """The folder of a run that exists.
+
+    Raises BrokenRun for anything that is not the name of a folder directly below runs/.
+    """
+    folder = runs_root() / run_id
+    if not run_id or run_id.startswith(".") or Path(run_id).name != run_id or not folder.is_dir():
+        raise BrokenRun(f"There is no run called {run_id!r}. It may have been deleted or renamed.")
+    return folder
+
+
+def create_run(settings: Settings, run_id: str, owner: dict[str, Any] | None = None) -> Path:
+    """Make the folder of a queued run; asking again with the same id gives the same folder, unchanged.
+
+    The folder appears at once and complete (it is built beside and renamed), so five quick clicks make one run
+    and no reader ever sees half of one. `owner` reserves it for a process that will train it itself.
+    """
+    final = runs_root() / run_id
+    building = runs_root() / f".new-{run_id}-{secrets.token_hex(4)}"
+    building.mkdir(mode=0o700)
+    write_json(building / "config.json", settings.model_dump(mode="json"))
+    write_status(building, Status("queued", "Waiting for its turn.", owner=owner))
+    try:
+        building.rename(final)
+    except OSError as error:
+        shutil.rmtree(building)
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+    return final
+
+
+def list_runs() -> list[Path]:
+    """Folders of all runs, newest first."""
+    folders = (path for path in runs_root().iterdir() if not path.name.startswith(".") and path.is_dir())
+    return sorted(folders, key=lambda path: path.name, reverse=True)
+
+
+def read_settings(folder: Path) -> Settings:
+    """The frozen settings of a run. Raises BrokenRun if they cannot be read."""
+    try:
+        return parse_settings(read_json(folder / "config.json"))
+    except SettingsError as error:
+        raise BrokenRun(f"{folder.name}/config.json: {error}") from error
+
+
+def read_status(folder: Path) -> Status:
+    """What a run is doing now. A run whose process has gone reads as interrupted, whatever its file says.
+
+    Raises BrokenRun if the file cannot be read.
+    """
+    raw = read_json(folder / "status.json")
+    try:
+        status = Status(**raw)
+    except TypeError as error:
+        raise BrokenRun(f"{folder.name}/status.json does not look like a status file: {error}") from error
+    waiting_for_nobody = status.state == "queued" and status.owner is None
+    if status.state in ENDED or waiting_for_nobody or owners.is_alive(status.owner):
+        return _stopping(folder, status)
+    sentence = f"The process that trained it ended at step {status.step} without saying why."
+    return replace(status, state="interrupted", sentence=sentence)
+
+
+def write_status(folder: Path, status: Status, durable: bool = True) -> None:
+    """Replace status.json in one piece, stamped with the time."""
+    write_json(folder / "status.json", asdict(replace(status, updated_at=time.time())), durable)
+
+
+def read_results(folder: Path) -> dict[str, Any] | None:
+    """What a finished run measured, or None if it has not finished."""
+    return read_json(folder / "results.json") if (folder / "results.json").exists() else None
+
+
+def request_stop(folder: Path) -> None:
+    """Ask a run to stop after its current step, whichever process trains it; a queued run never starts."""
+    (folder / "stop").touch(mode=0o600)
+    status = read_status(folder)
+    if status.state == "queued":
+        write_status(folder, replace(status, state="stopped", sentence="Stopped before it began."))
+
+
+def stop_requested(folder: Path) -> bool:
+    """True once somebody has asked this run to stop."""
+    return (folder / "stop").exists()
+
+
+def write_json(path: Path, value: Any, durable: bool = True) -> None:
+    """Write a small JSON file in one piece: a reader sees the old one or the new one, never half of either."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(value, file, indent=2, ensure_ascii=False)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def read_json(path: Path) -> Any:
+    """A JSON object from a run folder. Raises BrokenRun, naming the file, if it is missing or not one."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise BrokenRun(f"{path.parent.name}/{path.name} cannot be read: {error}") from error
+    if not isinstance(value, dict):
+        raise BrokenRun(f"{path.parent.name}/{path.name} does not hold a JSON object.")
+    return value
+
+
+def _stopping(folder: Path, status: Status) -> Status:
+    if status.state in ("preparing", "running") and stop_requested(folder):
+        return replace(status, state="stopping", sentence="Stopping after the current step.")
+    return status
+
+
+def _private_folder(path: Path) -> Path:
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path

@@ -1,0 +1,50 @@
+"""Which process a run belongs to, told apart from a later process that happens to get the same number."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+
+def boot_id() -> str:
+    """Identifies the machine's current boot; empty where the system does not tell."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def process_start(pid: int) -> str:
+    """When a process started, in the kernel's own ticks; empty if it does not exist or the system does not tell."""
+    try:
+        # The name in field 2 may hold spaces and brackets, so count from behind it; field 22 is the start time.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def this_process() -> dict[str, str | int]:
+    """Host, boot, process number and process start: enough to say later whether it still lives."""
+    pid = os.getpid()
+    return {"host": socket.gethostname(), "boot": boot_id(), "pid": pid, "started": process_start(pid)}
+
+
+def is_alive(owner: dict[str, str | int] | None) -> bool:
+    """True if the process that wrote this still runs. A process on another host counts as alive: we cannot look."""
+    if not owner:
+        return False
+    if owner["host"] != socket.gethostname():
+        return True
+    if owner["boot"] != boot_id():
+        return False
+    pid = int(owner["pid"])
+    if owner["started"]:
+        return process_start(pid) == owner["started"]
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

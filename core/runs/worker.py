@@ -1,0 +1,119 @@
+"""The one background thread that trains: it takes queued runs in order, one at a time.
+
+A module-level object, so every page of the server shares it. It calls no `st.*` and keeps no truth: that is on disk.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from core.config import Settings
+from core.errors import DistilleryError
+from core.runs import folder as runs
+from core.runs.execute import execute
+
+RETRY_S = 1.0
+"""How often the queue is looked at again while another process on this machine trains."""
+
+
+class Worker:
+    """Trains queued runs on one daemon thread. All methods may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+        self._guard = threading.Lock()
+        self._wake = threading.Event()
+        self._leaving = threading.Event()
+
+    def start(self) -> None:
+        """Begin to work off the queue; does nothing if it is being worked off already."""
+        with self._guard:
+            if self._leaving.is_set() or (self._thread and self._thread.is_alive()):
+                return
+            # A daemon, since a thread that is waited for would keep a closed server alive for ever.
+            self._thread = threading.Thread(target=self._work, name="training", daemon=True)
+            self._thread.start()
+
+    def submit(self, settings: Settings, run_id: str) -> Path:
+        """Queue a run and return its folder; the same id again is the same run."""
+        folder = runs.create_run(settings, run_id)
+        self.start()
+        self._wake.set()
+        return folder
+
+    def shutdown(self, timeout_s: float) -> None:
+        """End the run that trains after its current step, keeping what it learned, and wait for that."""
+        self._leaving.set()
+        self._wake.set()
+        thread = self._thread
+        if thread and thread.is_alive():
+            thread.join(timeout_s)
+
+    def _work(self) -> None:
+        while not self._leaving.is_set():
+            folder = next_in_queue()
+            if folder is None:
+                self._wake.wait()
+                self._wake.clear()
+            elif not train_alone(folder, self._leaving):
+                self._leaving.wait(RETRY_S)
+
+
+def queue() -> list[Path]:
+    """Folders of the runs that wait for the server's worker, the next one first."""
+    return [folder for folder in reversed(runs.list_runs()) if _waits(folder)]
+
+
+def next_in_queue() -> Path | None:
+    """The run that has waited longest, or None."""
+    return next(iter(queue()), None)
+
+
+def active_run() -> Path | None:
+    """The run that trains now, in whatever process, or None."""
+    return next((folder for folder in runs.list_runs() if _state(folder) in runs.ACTIVE), None)
+
+
+def machine_lock() -> FileLock:
+    """Held by whoever trains in this runs folder. The system frees it when its holder dies."""
+    return FileLock(runs.runs_root() / ".training.lock", mode=0o600)
+
+
+def train_alone(folder: Path, leaving: threading.Event) -> bool:
+    """Train the run unless another process is training: then return False and change nothing."""
+    lock = machine_lock()
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return False
+    try:
+        # Another server may have taken it, or somebody stopped it, while we reached for the lock.
+        if _state(folder) == "queued":
+            execute(folder, leaving.is_set)
+    finally:
+        lock.release()
+    return True
+
+
+def _waits(folder: Path) -> bool:
+    try:
+        status = runs.read_status(folder)
+    except DistilleryError:
+        return False
+    return status.state == "queued" and status.owner is None
+
+
+def _state(folder: Path) -> runs.State | None:
+    try:
+        return runs.read_status(folder).state
+    except DistilleryError:
+        return None
+
+
+_worker = Worker()
+start = _worker.start
+submit = _worker.submit
+shutdown = _worker.shutdown
