@@ -1,0 +1,1 @@
+"""The screens: one question a page, and nothing that computes."""

@@ -1,0 +1,1 @@
+"""What the pages share: the shell, forms, charts, words, and the guard in front of the server."""

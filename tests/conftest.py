@@ -1,0 +1,98 @@
+"""What the tests share: a home folder, real servers and a real browser."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.browser import chromium, find_chromium, open_page
+from tests.serving import Server, launch
+
+# Before anything imports the libraries that read them: no test reaches a network.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+StartServer = Callable[..., Server]
+
+_started: list[Server] = []
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty DISTILLERY_HOME for this test."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("DISTILLERY_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
+    """Start servers: `start_server(*flags, home=None, folder=ROOT, environment=None)`; all end in the end."""
+
+    def start(*flags: str, home: Path | None = None, **options: Any) -> Server:
+        server = launch(home or tmp_path_factory.mktemp("home"), *flags, **options)
+        _started.append(server)
+        return server
+
+    yield start
+    for server in _started:
+        server.close()
+    _started.clear()
+
+
+@pytest.fixture(scope="module")
+def server(start_server: StartServer) -> Iterator[Server]:
+    """A server of the whole dashboard with an empty home, one for each test module."""
+    running = start_server()
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """The Chromium to drive. Without one the test is skipped, or fails where CI is set."""
+    path = find_chromium()
+    if path is None:
+        message = "No Chromium found, so nothing was tested in a browser. Set CHROMIUM to the path of one."
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    """A Chromium for one test module: playwright holds an event loop, which other modules must not find."""
+    with chromium(chromium_path) as running:
+        yield running
+
+
+@pytest.fixture
+def problems() -> list[str]:
+    """What went wrong in `page` so far; the test fails if anything is left in it at the end."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, problems: list[str]) -> Iterator[Page]:
+    """A fresh page at 1280 by 720. Console errors, exceptions and outside requests fail the test."""
+    with open_page(browser, problems) as opened:
+        yield opened
+    assert not problems, "\n".join(problems)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Show the end of the latest servers' logs beside a failure."""
+    report = yield
+    if report.failed:
+        for server in _started[-3:]:
+            report.sections.append((f"log of the server on port {server.port}", server.log_text()[-4000:]))
+    return report
