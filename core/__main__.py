@@ -41,6 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
     except DistilleryError as error:
         print(error, file=sys.stderr)
         return FAILED
+    except OSError as error:
+        print(f"{error.filename or runs.home()} cannot be used: {error.strerror}.", file=sys.stderr)
+        return FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,16 +61,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _distil(settings: Settings) -> int:
+    leaving = threading.Event()
+    _leave_on_signals(leaving)
     # Reserved for this process: a dashboard on the same folder shows the run, but does not take it.
     folder = runs.create_run(settings, runs.new_run_id(), owner=this_process())
     print(folder, flush=True)
-    leaving = threading.Event()
-    _leave_on_signals(leaving)
     watcher = threading.Thread(target=_print_progress, args=(folder,), daemon=True)
     watcher.start()
     while not worker.train_alone(folder, leaving):
         if leaving.wait(worker.RETRY_S):
             runs.request_stop(folder)
+        if runs.read_status(folder).state in runs.ENDED:
+            break
     watcher.join(timeout=2)
     return _report(folder)
 

@@ -96,7 +96,7 @@ class TeacherSettings(Section):
         json_schema_extra={"unit": "sentences"},
     )
     learning_rate: float = Field(
-        5e-5,
+        1e-4,
         ge=1e-7,
         le=1e-2,
         title="Teacher learning rate",
@@ -108,7 +108,7 @@ class TeacherSettings(Section):
         ge=0,
         le=2**31 - 1,
         title="Teacher seed",
-        description="Order and dropout of the teacher's training. Keep it to reuse the teacher that is already trained.",
+        description="Order and dropout of the teacher's training. Keep it to reuse a trained teacher.",
     )
 
 
@@ -194,7 +194,7 @@ class TrainingSettings(Section):
     """How the student trains."""
 
     epochs: int = Field(
-        3,
+        2,
         ge=1,
         le=100,
         title="Epochs",
@@ -230,7 +230,7 @@ class TrainingSettings(Section):
         ge=0,
         le=2**31 - 1,
         title="Seed",
-        description="Order of the data, dropout and random weights. The same seed on the same machine gives the same run.",
+        description="Order of the data, dropout and random weights. The same seed here gives the same run.",
     )
     device: Literal["auto", "cuda", "mps", "cpu"] = Field(
         "auto",

@@ -1,4 +1,4 @@
-"""How long a run will take here, before it begins: arithmetic from its shape, corrected by what this machine really did."""
+"""How long a run will take here, before it begins: arithmetic, corrected by what this machine really did."""
 
 from __future__ import annotations
 

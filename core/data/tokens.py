@@ -69,15 +69,19 @@ def tokenise(part: Part, tokenizer: PreTrainedTokenizerBase, max_tokens: int) ->
     Control tokens typed in a text ("[MASK]") are read as plain characters.
     """
     texts = [text[:MAX_CHARACTERS] for text in part.texts]
-    encoded = tokenizer(
-        texts,
-        truncation=True,
-        max_length=max_tokens,
-        padding=False,
-        split_special_tokens=True,
-        return_attention_mask=False,
-        return_token_type_ids=False,
-    )["input_ids"]
+    # The tokeniser itself fails on an empty list, and watching no sentence at all is allowed.
+    encoded = (
+        texts
+        and tokenizer(
+            texts,
+            truncation=True,
+            max_length=max_tokens,
+            padding=False,
+            split_special_tokens=True,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+        )["input_ids"]
+    )
     starts = np.zeros(len(encoded) + 1, dtype=np.int64)
     np.cumsum([len(ids) for ids in encoded], out=starts[1:])
     ids = np.fromiter((piece for ids in encoded for piece in ids), dtype=np.int32, count=int(starts[-1]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,9 @@ def _distil(
     return student
 
 
-def _loss_terms(settings: Settings, student: PreTrainedModel, outputs: teacher_stage.TeacherOutputs):
+def _loss_terms(
+    settings: Settings, student: PreTrainedModel, outputs: teacher_stage.TeacherOutputs
+) -> Callable[[Batch], dict[str, Tensor]]:
     """The weighted loss of one batch and its terms; a term whose weight is 0 is not computed."""
     weights = settings.loss
 

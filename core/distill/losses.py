@@ -5,6 +5,8 @@ loss = weight_soft · L_ce + weight_hard · L_hard + weight_cosine · L_cos, not
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -18,10 +20,10 @@ def soft_target_loss(student_logits: Tensor, teacher_logits: Tensor, temperature
     Shapes (N, C) and (N, C) to (). Nats. Zero when both agree; the square keeps the gradient's size comparable
     across temperatures (Hinton et al. 2015, section 2). The paper writes cross-entropy: the gradients are equal.
 
-    Raises ValueError if temperature is not positive or the shapes differ.
+    Raises ValueError if temperature is not positive and finite or the shapes differ.
     """
-    if temperature <= 0:
-        raise ValueError(f"temperature is {temperature}; it must be positive")
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"temperature is {temperature}; it must be positive and finite")
     if student_logits.shape != teacher_logits.shape:
         raise ValueError(f"student has shape {tuple(student_logits.shape)}, teacher {tuple(teacher_logits.shape)}")
     student = F.log_softmax(_fp32(student_logits) / temperature, dim=-1)

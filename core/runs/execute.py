@@ -9,10 +9,14 @@ import os
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core import estimate
 from core.errors import DistilleryError
 from core.runs import folder as runs
+
+if TYPE_CHECKING:
+    from core.distill.recorder import Recorder
 
 log = logging.getLogger("distillery")
 
@@ -27,11 +31,14 @@ def execute(folder: Path, leaving: Callable[[], bool] = never) -> runs.State:
 
     Nothing escapes: an error ends up as one sentence in status.json and a traceback in log.txt.
     """
-    # Loading torch takes seconds and belongs on this thread, not on the page that asked for the run.
-    from core.distill.recorder import StopRequested
-    from core.runs.recorder import FolderRecorder
+    try:
+        # Loading torch takes seconds and belongs on this thread, not on the page that asked for the run.
+        from core.distill.recorder import StopRequested
+        from core.runs.recorder import FolderRecorder
 
-    recorder = FolderRecorder(folder, leaving)
+        recorder = FolderRecorder(folder, leaving)
+    except BaseException as error:  # noqa: BLE001  nothing escapes: see below
+        return _cannot_begin(folder, error)
     state: runs.State = "failed"
     try:
         _train(folder, recorder)
@@ -44,13 +51,23 @@ def execute(folder: Path, leaving: Callable[[], bool] = never) -> runs.State:
         _write_log(folder, traceback.format_exc())
     try:
         recorder.end(state, sentence)
-    except (OSError, DistilleryError) as error:
+    except BaseException as error:  # noqa: BLE001  a broken device fails again when the last values are fetched
         log.error("run %s ended as %s, and that could not be written: %s", folder.name, state, error)
     _give_memory_back()
     return state
 
 
-def _train(folder: Path, recorder) -> None:
+def _cannot_begin(folder: Path, error: BaseException) -> runs.State:
+    """For a run whose folder has gone or cannot be written, or libraries that do not load."""
+    _write_log(folder, "".join(traceback.format_exception(error)))
+    try:
+        runs.write_status(folder, runs.Status("failed", _failure_sentence(error, 0)))
+    except OSError as second:
+        log.error("run %s cannot begin (%s), and that could not be written: %s", folder.name, error, second)
+    return "failed"
+
+
+def _train(folder: Path, recorder: Recorder) -> None:
     from core.distill.job import run_job
 
     settings = runs.read_settings(folder)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import secrets
 import shutil
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from core.config import Settings
 from core.errors import DistilleryError
@@ -24,6 +25,9 @@ from core.settings_file import SettingsError, parse_settings
 State = Literal["queued", "preparing", "running", "stopping", "stopped", "finished", "failed", "interrupted"]
 ACTIVE: tuple[State, ...] = ("preparing", "running", "stopping")
 ENDED: tuple[State, ...] = ("stopped", "finished", "failed", "interrupted")
+
+NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+"""What a new run may be called. A person may rename its folder to anything that the system takes."""
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -39,6 +43,14 @@ class Status:
     total_steps: int = 0
     updated_at: float = 0.0
     owner: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what nothing here ever writes, so that a foreign file is not taken for a status."""
+        whole = all(type(count) is int for count in (self.step, self.total_steps))
+        if self.state not in get_args(State) or not whole or not isinstance(self.updated_at, int | float):
+            raise ValueError(f"state {self.state!r}, step {self.step!r} of {self.total_steps!r}")
+        if self.owner is not None and not (isinstance(self.owner, dict) and owners.FIELDS <= self.owner.keys()):
+            raise ValueError(f"owner {self.owner!r}")
 
 
 class BrokenRun(DistilleryError):
@@ -71,8 +83,13 @@ def run_folder(run_id: str) -> Path:
     Raises BrokenRun for anything that is not the name of a folder directly below runs/.
     """
     folder = runs_root() / run_id
-    if not run_id or run_id.startswith(".") or Path(run_id).name != run_id or not folder.is_dir():
-        raise BrokenRun(f"There is no run called {run_id!r}. It may have been deleted or renamed.")
+    try:
+        found = bool(run_id) and not run_id.startswith(".") and Path(run_id).name == run_id and folder.is_dir()
+    except OSError:
+        # A name longer than any file system takes.
+        found = False
+    if not found:
+        raise BrokenRun(f"There is no run called {run_id[:80]!r}. It may have been deleted or renamed.")
     return folder
 
 
@@ -81,13 +98,17 @@ def create_run(settings: Settings, run_id: str, owner: dict[str, Any] | None = N
 
     The folder appears at once and complete (it is built beside and renamed), so five quick clicks make one run
     and no reader ever sees half of one. `owner` reserves it for a process that will train it itself.
+
+    Raises BrokenRun if the id is not a plain name, OSError if the folder cannot be written.
     """
+    if not NAME.fullmatch(run_id):
+        raise BrokenRun(f"A run cannot be called {run_id[:80]!r}.")
     final = runs_root() / run_id
     building = runs_root() / f".new-{run_id}-{secrets.token_hex(4)}"
     building.mkdir(mode=0o700)
-    write_json(building / "config.json", settings.model_dump(mode="json"))
-    write_status(building, Status("queued", "Waiting for its turn.", owner=owner))
     try:
+        write_json(building / "config.json", settings.model_dump(mode="json"))
+        write_status(building, Status("queued", "Waiting for its turn.", owner=owner))
         building.rename(final)
     except OSError as error:
         shutil.rmtree(building)
@@ -118,7 +139,7 @@ def read_status(folder: Path) -> Status:
     raw = read_json(folder / "status.json")
     try:
         status = Status(**raw)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise BrokenRun(f"{folder.name}/status.json does not look like a status file: {error}") from error
     waiting_for_nobody = status.state == "queued" and status.owner is None
     if status.state in ENDED or waiting_for_nobody or owners.is_alive(status.owner):

@@ -6,6 +6,8 @@ import os
 import socket
 from pathlib import Path
 
+FIELDS = {"host", "boot", "pid", "started"}
+
 
 def boot_id() -> str:
     """Identifies the machine's current boot; empty where the system does not tell."""

@@ -58,13 +58,14 @@ class Worker:
             if folder is None:
                 self._wake.wait()
                 self._wake.clear()
-            elif not train_alone(folder, self._leaving):
+            elif not train_alone(folder, self._leaving) or next_in_queue() == folder:
+                # Another process trains, or the run could not even be marked as begun: a full disk.
                 self._leaving.wait(RETRY_S)
 
 
 def queue() -> list[Path]:
-    """Folders of the runs that wait for the server's worker, the next one first."""
-    return [folder for folder in reversed(runs.list_runs()) if _waits(folder)]
+    """Folders of the runs that wait for the server's worker, the one that has waited longest first."""
+    return sorted(filter(_waits, runs.list_runs()), key=_waiting_since)
 
 
 def next_in_queue() -> Path | None:
@@ -104,6 +105,14 @@ def _waits(folder: Path) -> bool:
     except DistilleryError:
         return False
     return status.state == "queued" and status.owner is None
+
+
+def _waiting_since(folder: Path) -> tuple[float, str]:
+    # An id tells when its form was drawn, the file when it was sent.
+    try:
+        return (folder / "config.json").stat().st_mtime, folder.name
+    except OSError:
+        return 0.0, folder.name
 
 
 def _state(folder: Path) -> runs.State | None:

@@ -1,0 +1,74 @@
+"""Set a recipe, start, and watch a student learn. `?run=<id>` watches that run; without it, the form."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.config import Settings
+from core.data.bundle import missing_assets
+from core.errors import DistilleryError
+from core.runs import folder as runs
+from core.runs import worker
+from pages.ui.recipe import show_plan, show_recipe
+from pages.ui.watch import show_queue, show_run
+
+NEXT_RUN = "next-run-id"
+
+
+def start(settings: Settings, run_id: str) -> None:
+    """Queue the run that was announced on the page, and look at it."""
+    # The id was chosen when the button was drawn: however often it is clicked, it is the same run.
+    worker.submit(settings, run_id)
+    st.session_state[NEXT_RUN] = runs.new_run_id()
+    st.query_params.from_dict({"run": run_id})
+
+
+def set_up() -> None:
+    """The form and the start button."""
+    st.title("Distil a student")
+    st.write(
+        "A small student learns from a large teacher. Everything is set for a first run: you can start right away."
+    )
+    action = st.container()
+    settings, problems = show_recipe()
+    with action:
+        _show_start(settings, problems)
+
+
+def _show_start(settings: Settings | None, problems: dict[str, str]) -> None:
+    missing = missing_assets()
+    busy = worker.active_run()
+    run_id = st.session_state.setdefault(NEXT_RUN, runs.new_run_id())
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Add to the queue" if busy else "Start",
+            key=f"start-{run_id}",
+            type="primary",
+            icon=":material/play_arrow:",
+            disabled=settings is None or bool(missing),
+            on_click=start,
+            args=(settings, run_id),
+        )
+        if busy:
+            st.caption("Another run is training. This one will wait for its turn.")
+        if problems:
+            st.caption("Correct the setting marked below, then you can start.")
+    for sentence in missing:
+        st.error(sentence)
+    if settings:
+        show_plan(settings)
+
+
+run_id = st.query_params.get("run")
+active = worker.active_run()
+if run_id is None and active is not None and "new" not in st.query_params:
+    run_id = st.query_params["run"] = active.name
+try:
+    if run_id is None:
+        set_up()
+    else:
+        show_run(runs.run_folder(run_id))
+    show_queue(besides=run_id)
+except DistilleryError as error:
+    st.error(str(error))
+    st.link_button("Set up a run", "/distill?new=1")

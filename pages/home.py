@@ -1,0 +1,98 @@
+"""What this is, what it promises, and the button that shows it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core import estimate, paper
+from core.config import Settings
+from core.data.bundle import missing_assets
+from core.errors import DistilleryError
+from core.runs import folder as runs
+from core.runs import worker
+from pages.ui import numbers
+from pages.ui.origin import measured_badge, paper_badge
+from pages.ui.stacks import show_distillation
+from pages.ui.text import as_label
+from pages.ui.watch import started
+
+DEMO_RUN = "demo-run-id"
+
+
+def start_demo(run_id: str) -> None:
+    """Queue a run with the default settings; the same id is the same run, however often it is clicked."""
+    worker.submit(Settings(name="Demo"), run_id)
+    st.session_state[DEMO_RUN] = runs.new_run_id()
+    st.session_state["demo-started"] = run_id
+
+
+def show_promises() -> None:
+    """The paper's three claims."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader("What the paper promises", width="content")
+        paper_badge()
+    for column, promise in zip(st.columns(3), paper.PROMISES, strict=True):
+        column.metric(promise.title, promise.value, help=promise.meaning, border=True)
+
+
+def show_measured() -> None:
+    """The newest finished runs of this machine."""
+    st.subheader("What this machine has measured")
+    shown = 0
+    for folder in runs.list_runs():
+        try:
+            results = runs.read_results(folder)
+            if results is None or shown == 3:
+                continue
+            _show_run(folder.name, runs.read_settings(folder).name, results)
+            shown += 1
+        except DistilleryError:
+            continue  # broken runs are listed, with their cause, on the page of all runs
+    if not shown:
+        st.caption("Nothing yet. Start the demo: its numbers will stand here, beside the paper's.")
+
+
+def _show_run(run_id: str, name: str, results: dict) -> None:
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        title = as_label(name) if name else started(run_id)
+        st.markdown(
+            f"**{title}** kept {numbers.percent(results['kept'])} of the teacher's accuracy "
+            f"({numbers.percent(results['student']['accuracy'])} of "
+            f"{numbers.percent(results['teacher']['accuracy'])}), agreement {numbers.percent(results['agreement'])}"
+        )
+        measured_badge(results)
+        st.space("stretch")
+        if st.button("Open", key=f"open-{run_id}", type="tertiary"):
+            st.switch_page("../distill.py", query_params={"run": run_id})
+
+
+if (run_id := st.session_state.pop("demo-started", None)) is not None:
+    st.switch_page("../distill.py", query_params={"run": run_id})
+
+words, picture = st.columns([5, 4], gap="large", vertical_alignment="center")
+with words:
+    st.title("Watch a small model learn from a large one")
+    st.write(
+        "A large language model, the **teacher**, answers well but is slow and heavy. A small one, the **student**, "
+        "learns to give the teacher's answers: not only what is right, but how sure the teacher is. Here you can start "
+        "that, watch it happen, and talk to both."
+    )
+    missing = missing_assets()
+    run_id = st.session_state.setdefault(DEMO_RUN, runs.new_run_id())
+    st.button(
+        "Start the demo",
+        key=f"demo-{run_id}",
+        type="primary",
+        icon=":material/play_arrow:",
+        disabled=bool(missing),
+        on_click=start_demo,
+        args=(run_id,),
+    )
+    for sentence in missing:
+        st.error(sentence)
+    minutes = numbers.duration(estimate.plan(Settings()).seconds)
+    st.caption(f"A teacher of 6 layers, a student of 3, 8{numbers.THIN}530 movie sentences: {minutes} on this machine.")
+with picture:
+    show_distillation()
+show_promises()
+show_measured()

@@ -1,0 +1,166 @@
+"""The recipe: what somebody chooses before a student learns."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core import estimate
+from core.config import DEPTH_OF_TEACHER, WEIGHT_PRESETS, Settings, is_control, spread_layers
+from core.models.size import student_shape, teacher_shape
+from pages.ui import form, numbers
+from pages.ui.stacks import show_layer_map
+
+WEIGHTS = ("soft", "hard", "cosine")
+PRESET = "form-preset"
+
+
+def show_recipe() -> tuple[Settings | None, dict[str, str]]:
+    """Draw the form; returns its settings, or None and the problems by field."""
+    form.begin()
+    settings, problems = form.settings_of_form()
+    how, who = st.columns(2, gap="large")
+    with how:
+        _show_loss(problems)
+    with who:
+        _show_student(problems)
+    with st.expander("Data and teacher"):
+        _fields_in_columns("data", ("source", "max_examples", "max_tokens", "split_seed"))
+        _fields_in_columns("teacher", ("epochs", "batch_size", "learning_rate", "seed"))
+        st.caption("The teacher is trained once for these choices and then kept: later runs start with the student.")
+    with st.expander("Training"):
+        _fields_in_columns("training", ("epochs", "batch_size", "learning_rate", "seed"))
+        _fields_in_columns("training", ("device", "precision", "threads", "warmup"))
+    with st.expander("Sentences to watch, and a name for the run"):
+        _show_probes(problems)
+    return settings, problems
+
+
+def show_plan(settings: Settings) -> None:
+    """What the run is going to be: sizes, steps and time, before anything is loaded."""
+    teacher, student = teacher_shape(), student_shape(settings.student.layers)
+    plan = estimate.plan(settings)
+    smaller = 1 - student.parameters / teacher.parameters
+    size, steps, time = st.columns([3, 3, 2])
+    size.metric(
+        "Student against teacher",
+        f"{numbers.millions(student.parameters)} of {numbers.millions(teacher.parameters)}",
+        f"{numbers.percent(smaller, 0)} smaller, {numbers.megabytes(student.size_mb)} of "
+        f"{numbers.megabytes(teacher.size_mb)}",
+        delta_color="off",
+        delta_arrow="off",
+        help="Parameters, and megabytes on disk. Half of this teacher is its word list, which the student keeps whole.",
+    )
+    teacher_steps = numbers.whole(plan.teacher_steps) if plan.teacher_steps else "trained already"
+    steps.metric(
+        "Steps",
+        numbers.whole(plan.student_steps),
+        f"of {settings.training.batch_size} sentences each; teacher: {teacher_steps}",
+        delta_color="off",
+        delta_arrow="off",
+        help="Updates of the student. Each reads one batch: that is the effective batch.",
+    )
+    time.metric(
+        "Time on this machine",
+        numbers.duration(plan.seconds).removeprefix("about "),
+        "from its earlier runs" if plan.pace_measured else "a first guess",
+        delta_color="off",
+        delta_arrow="off",
+        help="An estimate. It gets better with every run; a machine that does other things meanwhile takes longer.",
+    )
+
+
+def _show_loss(problems: dict[str, str]) -> None:
+    st.subheader("How it learns")
+    weights = tuple(st.session_state[form.key_of("loss", name)] for name in WEIGHTS)
+    matching = next((name for name, preset in WEIGHT_PRESETS.items() if preset == weights), None)
+    st.session_state[PRESET] = matching
+    st.pills(
+        "Recipe",
+        list(WEIGHT_PRESETS),
+        key=PRESET,
+        on_change=_use_preset,
+        wrap=True,
+        help="Mixtures of the three ways of learning. The released DistilBERT was trained with 5/2/1. Leaving one out "
+        "shows what it is good for; the control learns from labels alone, as if there were no teacher.",
+    )
+    left, right = st.columns(2)
+    with left:
+        form.field("loss", "soft")
+        form.field("loss", "cosine")
+    with right:
+        form.field("loss", "hard")
+        form.field("loss", "temperature", disabled=not st.session_state[form.key_of("loss", "soft")])
+    _show_problems(problems, "loss")
+
+
+def _use_preset() -> None:
+    weights = WEIGHT_PRESETS.get(st.session_state[PRESET])
+    for name, weight in zip(WEIGHTS, weights or (), strict=False):
+        st.session_state[form.key_of("loss", name)] = weight
+
+
+def _show_student(problems: dict[str, str]) -> None:
+    st.subheader("What it is made of")
+    depth = DEPTH_OF_TEACHER[st.session_state[form.key_of("teacher", "source")]]
+    layers_key, map_key = form.key_of("student", "layers"), form.key_of("student", "teacher_layers")
+    title = "Student layers"
+    st.slider(
+        title, 1, depth, key=layers_key, on_change=_spread, help="Fewer layers: smaller, faster, and more is lost."
+    )
+    form.field("student", "initial_weights")
+    copied = st.session_state[form.key_of("student", "initial_weights")] == "copied"
+    st.pills(
+        "Copied from teacher layers",
+        range(depth),
+        selection_mode="multi",
+        key=map_key,
+        disabled=not copied,
+        help="Which teacher layers the student starts from, counted from 0 at the bottom. "
+        "Moving the slider spreads them evenly, first and last included, as the paper's authors did.",
+    )
+    chosen = tuple(sorted(st.session_state[map_key]))
+    layers = st.session_state[layers_key]
+    show_layer_map(depth, chosen if copied else spread_layers(layers, depth), copied)
+    _show_problems(problems, "student")
+
+
+def _spread() -> None:
+    layers = st.session_state[form.key_of("student", "layers")]
+    depth = DEPTH_OF_TEACHER[st.session_state[form.key_of("teacher", "source")]]
+    st.session_state[form.key_of("student", "teacher_layers")] = list(spread_layers(layers, depth))
+
+
+def _show_probes(problems: dict[str, str]) -> None:
+    fields = Settings.model_fields
+    st.text_area(fields["probes"].title, key="form.probes", help=fields["probes"].description, height=160)
+    _show_problems(problems, "probes")
+    st.text_input(fields["name"].title, key="form.name", max_chars=80, help=fields["name"].description)
+
+
+def _fields_in_columns(section: str, names: tuple[str, ...]) -> None:
+    for column, name in zip(st.columns(len(names)), names, strict=True):
+        with column:
+            form.field(section, name)
+
+
+def _show_problems(problems: dict[str, str], section: str) -> None:
+    """Say, right below the fields, what is wrong with a section."""
+    for path, sentence in problems.items():
+        if path.startswith(section) or (not path and sentence.lower().startswith(section)):
+            st.error(sentence)
+
+
+def describe(settings: Settings) -> str:
+    """The recipe in one line, for lists and titles."""
+    loss, student = settings.loss, settings.student
+    teaching = (
+        "no teacher (control)"
+        if is_control(loss)
+        else f"{loss.soft:g}/{loss.hard:g}/{loss.cosine:g}, T {loss.temperature:g}"
+    )
+    start = (
+        "random weights"
+        if student.initial_weights == "random"
+        else f"from layers {', '.join(map(str, settings.layer_map))}"
+    )
+    return f"{student.layers} layers {start}; {teaching}; {settings.training.epochs} epochs"

@@ -1,0 +1,27 @@
+"""The frame around every page: navigation, the banner of the run that trains, and the worker's start."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core import warm_up
+from core.runs import worker
+from pages.ui.banner import run_banner
+
+st.set_page_config(page_title=None, page_icon="⚗️", layout="wide")
+worker.start()
+
+page = st.navigation(
+    [
+        st.Page("../home.py", title="Home", url_path="home", default=True),
+        st.Page("../distill.py", title="Distil", url_path="distill"),
+        st.Page("../compare.py", title="Compare", url_path="compare"),
+        st.Page("../runs.py", title="Runs", url_path="runs"),
+    ],
+    position="top",
+)
+if page.url_path != "distill":
+    run_banner()
+page.run()
+# Only now: loading torch before the page is painted would keep the viewer waiting for it.
+warm_up.begin()

@@ -1,0 +1,136 @@
+"""One run on the screen: live while it trains, with its result once it has finished."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import streamlit as st
+
+from core.errors import DistilleryError
+from core.runs import folder as runs
+from core.runs import worker
+from pages.ui import form
+from pages.ui.live import live_view
+from pages.ui.recipe import describe
+from pages.ui.replay import show_replay
+from pages.ui.result import show_result
+from pages.ui.text import as_label, show_text
+
+STATE_COLOURS: dict[str, str] = {
+    "queued": "gray",
+    "finished": "green",
+    "failed": "red",
+    "interrupted": "orange",
+    "stopped": "orange",
+}
+
+
+def show_run(folder: Path) -> None:
+    """Everything about one run, newest first: what it does or what came of it, its curves, its recipe."""
+    status, settings = runs.read_status(folder), runs.read_settings(folder)
+    _show_title(folder, settings.name, status)
+    if status.state == "queued":
+        st.info(f"{status.sentence} It begins when the run before it has ended. You can close this tab.")
+        _wait_for(folder, status.state)
+    elif status.state == "finished":
+        show_result(folder.name, runs.read_results(folder) or {}, settings)
+    elif status.state in runs.ENDED:
+        _show_end(folder, status)
+    if status.state != "queued":
+        _show_curves(folder, ended=status.state in runs.ENDED)
+    with st.expander("The recipe of this run"):
+        show_text(describe(settings))
+        st.code(json.dumps(settings.model_dump(mode="json"), indent=2, ensure_ascii=False), language="json", height=300)
+
+
+def show_queue(besides: str | None) -> None:
+    """The runs that wait, the next one first, each with a button to take it out."""
+    waiting = [folder for folder in worker.queue() if folder.name != besides]
+    if not waiting:
+        return
+    st.subheader("Waiting")
+    for place, folder in enumerate(waiting, 1):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            settings = runs.read_settings(folder)
+            show_text(f"{place}. {settings.name or started(folder.name)}: {describe(settings)}")
+            st.space("stretch")
+            st.button("Remove", key=f"remove-{folder.name}", on_click=runs.request_stop, args=(folder,))
+
+
+def started(run_id: str) -> str:
+    """When a run was set up, read from its id: "Run of 22 Nov, 17:05"."""
+    try:
+        moment = time.strptime(run_id[:15], "%Y%m%d-%H%M%S")
+    except ValueError:
+        return f"Run {run_id}"
+    return time.strftime("Run of %d %b, %H:%M", moment)
+
+
+def _show_title(folder: Path, name: str, status: runs.Status) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.title(as_label(name) if name else started(folder.name), width="content")
+        if status.state in STATE_COLOURS:
+            st.badge(status.state, color=STATE_COLOURS[status.state])
+        st.space("stretch")
+        if status.state not in runs.ENDED:
+            st.button(
+                "Stop",
+                key=f"stop-{folder.name}",
+                icon=":material/stop:",
+                disabled=status.state == "stopping",
+                help="Ends after the current step. What the student has learned is kept.",
+                on_click=runs.request_stop,
+                args=(folder,),
+            )
+        st.button("Set up another run", key="another", on_click=_new_run)
+
+
+def _new_run() -> None:
+    st.query_params.from_dict({"new": "1"})
+
+
+def _use_settings(folder: Path) -> None:
+    form.fill(runs.read_settings(folder))
+    _new_run()
+
+
+def _show_end(folder: Path, status: runs.Status) -> None:
+    show = st.error if status.state == "failed" else st.warning
+    show(as_label(status.sentence, longest=1000))
+    with st.container(horizontal=True):
+        st.button("Use these settings again", key="again", type="primary", on_click=_use_settings, args=(folder,))
+        if (folder / "student").exists() and st.button("Compare what it had learned", key="compare-stopped"):
+            st.switch_page("../compare.py", query_params={"run": folder.name})
+    log = folder / "log.txt"
+    if log.exists():
+        with st.expander("Log"):
+            st.code(_tail(log), language=None, wrap_lines=True)
+
+
+def _show_curves(folder: Path, ended: bool) -> None:
+    if ended:
+        st.subheader("How it learned")
+        st.caption("These scores come from the validation sentences, which were set aside to watch the training.")
+    live_view(folder.name, key=f"live-{folder.name}")
+    try:
+        show_replay(folder)
+    except DistilleryError as error:
+        st.caption(as_label(str(error)))
+
+
+def _wait_for(folder: Path, state: runs.State) -> None:
+    @st.fragment(run_every=2)
+    def look() -> None:
+        if runs.read_status(folder).state != state:
+            st.rerun()
+
+    look()
+
+
+def _tail(path: Path, size: int = 8000) -> str:
+    with path.open("rb") as file:
+        file.seek(0, 2)
+        file.seek(max(0, file.tell() - size))
+        return file.read().decode("utf-8", errors="replace")
