@@ -1,4 +1,4 @@
-"""The same engine from a terminal: `python -m core config`, `python -m core distill`.
+"""The same engine from a terminal: `python -m core config`, `distill`, `resume RUN`.
 
 Exit codes: 0 finished, 1 failed, 2 bad settings, 3 stopped.
 """
@@ -18,6 +18,7 @@ from core.errors import DistilleryError
 from core.runs import folder as runs
 from core.runs import worker
 from core.runs.owner import this_process
+from core.runs.resume import request_resume
 from core.settings_file import SettingsError, override, read_settings_file
 
 FINISHED, FAILED, BAD_SETTINGS, STOPPED = 0, 1, 2, 3
@@ -27,17 +28,18 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     options = _parser().parse_args(arguments)
     try:
+        if options.command == "resume":
+            return _resume(options.run)
         settings = read_settings_file(options.config) if options.config else Settings()
         settings = override(settings, options.set)
+        if options.command == "distill":
+            return _distil(settings)
+        print(json.dumps(settings.model_dump(mode="json"), indent=2, ensure_ascii=False))
+        return FINISHED
     except SettingsError as error:
         for sentence in error.problems.values():
             print(sentence, file=sys.stderr)
         return BAD_SETTINGS
-    if options.command == "config":
-        print(json.dumps(settings.model_dump(mode="json"), indent=2, ensure_ascii=False))
-        return FINISHED
-    try:
-        return _distil(settings)
     except DistilleryError as error:
         print(error, file=sys.stderr)
         return FAILED
@@ -57,14 +59,31 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--set", action="append", default=[], metavar="SECTION.FIELD=VALUE", help="change one, e.g. loss.soft=3"
         )
+    command = commands.add_parser("resume", help="go on with a run that was stopped or cut off")
+    command.add_argument("run", metavar="RUN", help="the run's folder, or its name below runs/")
     return parser
 
 
+# In both commands the run is reserved for this process: a dashboard on the same folder shows it, but does not take it.
+
+
 def _distil(settings: Settings) -> int:
-    leaving = threading.Event()
-    _leave_on_signals(leaving)
-    # Reserved for this process: a dashboard on the same folder shows the run, but does not take it.
+    leaving = _leave_on_signals()
     folder = runs.create_run(settings, runs.new_run_id(), owner=this_process())
+    return _train(folder, leaving)
+
+
+def _resume(run: str) -> int:
+    leaving = _leave_on_signals()
+    folder = runs.run_folder(Path(run).name)
+    if runs.read_status(folder).state == "finished":
+        print("The run is finished; there is nothing left to do.")
+        return FINISHED
+    request_resume(folder, owner=this_process())
+    return _train(folder, leaving)
+
+
+def _train(folder: Path, leaving: threading.Event) -> int:
     print(folder, flush=True)
     watcher = threading.Thread(target=_print_progress, args=(folder,), daemon=True)
     watcher.start()
@@ -77,7 +96,10 @@ def _distil(settings: Settings) -> int:
     return _report(folder)
 
 
-def _leave_on_signals(leaving: threading.Event) -> None:
+def _leave_on_signals() -> threading.Event:
+    """An event that a signal sets: save and leave after the current step."""
+    leaving = threading.Event()
+
     def leave(number: int, _frame: object) -> None:
         if leaving.is_set():
             os._exit(STOPPED)
@@ -87,6 +109,7 @@ def _leave_on_signals(leaving: threading.Event) -> None:
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), leave)
+    return leaving
 
 
 def _print_progress(folder: Path) -> None:

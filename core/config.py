@@ -246,6 +246,15 @@ class TrainingSettings(Section):
         description="bf16 is faster where the device supports it; losses are always computed in fp32.",
         json_schema_extra={"options": {"auto": "Automatic", "fp32": "32-bit (fp32)", "bf16": "16-bit (bf16)"}},
     )
+    checkpoint_every: int = Field(
+        200,
+        ge=1,
+        le=100_000,
+        title="Checkpoint every",
+        description="How often everything is saved, so that a run that was cut off can go on from there. "
+        "A stop saves too.",
+        json_schema_extra={"unit": "steps", "step": 50},
+    )
     threads: int | None = Field(
         None,
         ge=1,

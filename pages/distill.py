@@ -10,7 +10,8 @@ from core.errors import DistilleryError
 from core.runs import folder as runs
 from core.runs import worker
 from pages.ui.recipe import show_plan, show_recipe
-from pages.ui.watch import show_queue, show_run
+from pages.ui.text import as_label
+from pages.ui.watch import new_run, show_queue, show_run
 
 NEXT_RUN = "next-run-id"
 
@@ -70,5 +71,5 @@ try:
         show_run(runs.run_folder(run_id))
     show_queue(besides=run_id)
 except DistilleryError as error:
-    st.error(str(error))
-    st.link_button("Set up a run", "/distill?new=1")
+    st.error(as_label(str(error), 500))
+    st.button("Set up a run", key="set-up", on_click=new_run)

@@ -12,6 +12,7 @@ from core.runs import folder as runs
 from core.runs import worker
 from pages.ui import numbers
 from pages.ui.origin import measured_badge, paper_badge
+from pages.ui.result import read_result
 from pages.ui.stacks import show_distillation
 from pages.ui.text import as_label
 from pages.ui.watch import started
@@ -41,11 +42,9 @@ def show_measured() -> None:
     shown = 0
     for folder in runs.list_runs():
         try:
-            results = runs.read_results(folder)
-            if results is None or shown == 3:
-                continue
-            _show_run(folder.name, runs.read_settings(folder).name, results)
-            shown += 1
+            if shown < 3 and runs.read_status(folder).state == "finished":
+                _show_run(folder.name, runs.read_settings(folder).name, read_result(folder))
+                shown += 1
         except DistilleryError:
             continue  # broken runs are listed, with their cause, on the page of all runs
     if not shown:

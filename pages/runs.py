@@ -11,6 +11,7 @@ from core.errors import DistilleryError
 from core.runs import folder as runs
 from pages.ui import numbers
 from pages.ui.recipe import describe
+from pages.ui.result import read_result
 from pages.ui.text import show_text
 from pages.ui.watch import STATE_COLOURS, started
 
@@ -20,7 +21,8 @@ SHOWN_AT_ONCE = 20
 def show_run(folder: Path) -> None:
     """One run as a row: its name and recipe, its state, its scores, and the way to it."""
     try:
-        status, settings, results = runs.read_status(folder), runs.read_settings(folder), runs.read_results(folder)
+        status, settings = runs.read_status(folder), runs.read_settings(folder)
+        results = read_result(folder) if status.state == "finished" else None
     except DistilleryError as error:
         show_text(f"{folder.name}: {error}")
         return

@@ -21,6 +21,7 @@ from core.data.labelled import Part, load_labelled, majority_share
 from core.data.tokens import Batch, Tokens, tokenise
 from core.distill import teacher_stage
 from core.distill.cache import teacher_key
+from core.distill.checkpoint import Keeper
 from core.distill.device import Compute, choose_compute
 from core.distill.loop import Schedule, is_due, train
 from core.distill.losses import hard_target_loss, hidden_cosine_loss, soft_target_loss, weighted_sum
@@ -47,11 +48,14 @@ class Task:
     probes: Tokens
 
 
-def run_job(settings: Settings, student_folder: Path, teachers: Path, recorder: Recorder) -> dict[str, Any]:
+def run_job(
+    settings: Settings, student_folder: Path, teachers: Path, recorder: Recorder, checkpoints: Path | None = None
+) -> dict[str, Any]:
     """Teach a student and measure it; returns what results.json holds.
 
     The student is saved as a plain `from_pretrained` folder, also when StopRequested ends its training early (which is
-    then raised again). Trained teachers are kept below `teachers`. Raises DistilleryError for what a person can mend.
+    then raised again). Trained teachers are kept below `teachers`. With `checkpoints` the job goes on from the newest
+    one there. Raises DistilleryError for what a person can mend.
     """
     began = time.monotonic()
     compute = choose_compute(settings.training)
@@ -59,14 +63,19 @@ def run_job(settings: Settings, student_folder: Path, teachers: Path, recorder: 
     recorder.preparing("Reading the texts and checking the bundled files.")
     task = prepare(settings)
     key = teacher_key(settings)
+    keeper = None
+    if checkpoints:
+        keeper = Keeper(checkpoints, settings.training.checkpoint_every, _facts(settings, compute), recorder)
     cached = (teachers / key / "model").exists()
     teacher = teacher_stage.load_or_make(
         teachers / key / "model",
         task.tokenizer,
-        lambda: teacher_stage.fine_tune(settings, task.label_names, task.train, task.validation, compute, recorder),
+        lambda: teacher_stage.fine_tune(
+            settings, task.label_names, task.train, task.validation, compute, recorder, keeper
+        ),
     ).to(compute.device)
     recorder.teacher_ready(key)
-    student = _distil(settings, task, teacher, teachers / key, student_folder, compute, recorder)
+    student = _distil(settings, task, teacher, teachers / key, student_folder, compute, recorder, keeper)
     recorder.preparing("Scoring both models on the test sentences.")
     results = _results(task, teacher, student, compute, recorder)
     return results | {
@@ -78,6 +87,20 @@ def run_job(settings: Settings, student_folder: Path, teachers: Path, recorder: 
         "compute": {"device": str(compute.device), "precision": compute.precision, "threads": compute.threads},
         "versions": {
             "python": platform.python_version(),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+        },
+    }
+
+
+def _facts(settings: Settings, compute: Compute) -> dict[str, Any]:
+    """What a checkpoint has to remember to say whether a later run is the same run."""
+    return {
+        "settings": settings.model_dump(mode="json"),
+        "compute": {
+            "device": str(compute.device),
+            "precision": compute.precision,
+            "threads": compute.threads,
             "torch": torch.__version__,
             "transformers": transformers.__version__,
         },
@@ -102,6 +125,7 @@ def _distil(
     student_folder: Path,
     compute: Compute,
     recorder: Recorder,
+    keeper: Keeper | None,
 ) -> PreTrainedModel:
     recorder.preparing("Asking the teacher about every training sentence.")
     validation = predict(teacher, task.validation, compute, recorder.check_stop)
@@ -118,7 +142,8 @@ def _distil(
     weights = settings.loss.model_dump(include={"soft", "hard", "cosine"})
     recorder.stage("student", total, teacher_accuracy=teacher_accuracy, majority=majority, weights=weights)
     try:
-        train(student, task.train, _loss_terms(settings, student, outputs), schedule, compute, recorder, observer)
+        loss_terms = _loss_terms(settings, student, outputs)
+        train(student, task.train, loss_terms, schedule, compute, recorder, observer, "student", keeper)
     except StopRequested:
         save_model(student, task.tokenizer, student_folder)
         raise

@@ -1,6 +1,7 @@
 """The training loop, the same for the teacher's fine-tuning and the student's distillation.
 
-Randomness has no state: the order of the data follows from (seed, epoch), dropout from (seed, step).
+Randomness has no state: the order of the data follows from (seed, epoch), dropout from (seed, step). So the state of a
+training is its weights, its optimiser and the number of steps done.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from core.data.tokens import Batch, Tokens, batches_per_epoch, epoch_batches
+from core.distill.checkpoint import Keeper
 from core.distill.device import Compute
-from core.distill.recorder import Recorder
+from core.distill.recorder import Recorder, Stage, StopRequested
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,14 @@ class Schedule:
         """Optimiser updates in all."""
         return self.epochs * batches_per_epoch(examples, self.batch_size)
 
+    def learning_rate_at(self, step: int, total: int) -> float:
+        """Learning rate of one update, counted from 1: a linear rise in the warm-up, then a linear fall towards 0."""
+        rising = max(1, round(self.warmup * total))
+        done = step - 1
+        if done < rising:
+            return self.learning_rate * (done + 1) / rising
+        return self.learning_rate * max(0.0, (total - done) / max(1, total - rising))
+
 
 def train(
     model: PreTrainedModel,
@@ -43,29 +54,40 @@ def train(
     compute: Compute,
     recorder: Recorder,
     observe: Callable[[int], None],
+    stage: Stage = "student",
+    keeper: Keeper | None = None,
 ) -> None:
     """Train in place until the schedule ends, or StopRequested comes between two steps.
 
     `loss_terms` gives the scalar "loss" and any terms to record; `observe(step)` is called before the first step,
-    with 0, and after each.
+    with 0, and after each. With a keeper the training begins where its newest checkpoint of this stage left off, and
+    a stop leaves a checkpoint.
     """
-    total = schedule.total_steps(len(data))
+    total, per_epoch = schedule.total_steps(len(data)), batches_per_epoch(len(data), schedule.batch_size)
     optimiser = _optimiser(model, schedule)
-    learning_rate = torch.optim.lr_scheduler.LambdaLR(optimiser, _warm_up_then_fall(schedule.warmup, total))
-    per_epoch = batches_per_epoch(len(data), schedule.batch_size)
-    sentences = 0
-    observe(0)
-    for step in range(1, total + 1):
-        recorder.check_stop()
-        epoch, place = divmod(step - 1, per_epoch)
-        if place == 0:
-            order = epoch_batches(data.lengths, schedule.batch_size, schedule.seed, epoch)
-        batch = data.batch(order[place], compute.device)
-        terms = _update(model, batch, loss_terms, schedule, compute, step, optimiser)
-        sentences += len(batch.examples)
-        recorder.step(step, terms, learning_rate.get_last_lr()[0], sentences)
-        learning_rate.step()
-        observe(step)
+    done = keeper.restore(stage, model, optimiser) if keeper else 0
+    order: list[NDArray[np.int64]] = []
+    try:
+        # After a restart this repeats what was observed at the checkpoint; the recorder has forgotten it.
+        observe(done)
+        for step in range(done + 1, total + 1):
+            recorder.check_stop()
+            epoch, place = divmod(step - 1, per_epoch)
+            if place == 0 or not order:
+                order = epoch_batches(data.lengths, schedule.batch_size, schedule.seed, epoch)
+            learning_rate = schedule.learning_rate_at(step, total)
+            batch = data.batch(order[place], compute.device)
+            terms = _update(model, batch, loss_terms, schedule, compute, step, optimiser, learning_rate)
+            done = step
+            sentences = epoch * len(data) + sum(map(len, order[: place + 1]))
+            recorder.step(step, terms, learning_rate, sentences)
+            if keeper:
+                keeper.save_if_due(stage, step, total, model, optimiser)
+            observe(step)
+    except StopRequested:
+        if keeper and done:
+            keeper.save(stage, done, model, optimiser)
+        raise
 
 
 def is_due(step: int, total: int, times: int) -> bool:
@@ -81,8 +103,11 @@ def _update(
     compute: Compute,
     step: int,
     optimiser: torch.optim.Optimizer,
+    learning_rate: float,
 ) -> dict[str, Tensor]:
     torch.manual_seed(_seed_of_step(schedule.seed, step))
+    for group in optimiser.param_groups:
+        group["lr"] = learning_rate
     model.train()
     with compute.autocast():
         terms = loss_terms(batch)
@@ -103,17 +128,6 @@ def _optimiser(model: PreTrainedModel, schedule: Schedule) -> torch.optim.AdamW:
         weight_decay=schedule.weight_decay,
         fused=True,
     )
-
-
-def _warm_up_then_fall(warmup: float, total: int) -> Callable[[int], float]:
-    rising = max(1, round(warmup * total))
-
-    def factor(done: int) -> float:
-        if done < rising:
-            return (done + 1) / rising
-        return max(0.0, (total - done) / max(1, total - rising))
-
-    return factor
 
 
 def _seed_of_step(seed: int, step: int) -> int:

@@ -25,6 +25,12 @@ class Recorder(Protocol):
     def teacher_ready(self, key: str) -> None:
         """The trained teacher is on disk under this name."""
 
+    def settle(self) -> None:
+        """Everything recorded so far is on the disk before this returns: a checkpoint is about to rely on it."""
+
+    def note(self, sentence: str) -> None:
+        """Something about this run that whoever reads its result should know."""
+
     def step(self, step: int, terms: dict[str, Tensor], lr: float, sentences: int) -> None:
         """One update is done. `terms` are scalars still on the device: read them later, in one transfer."""
 

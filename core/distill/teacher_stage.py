@@ -18,6 +18,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from core.config import Settings
 from core.data.tokens import Batch, Tokens, scoring_batches
+from core.distill.checkpoint import Keeper
 from core.distill.device import Compute
 from core.distill.loop import Schedule, is_due, train
 from core.distill.losses import hard_target_loss
@@ -62,6 +63,7 @@ def fine_tune(
     validation: Tokens,
     compute: Compute,
     recorder: Recorder,
+    keeper: Keeper | None = None,
 ) -> PreTrainedModel:
     """The bundled teacher, trained on the task with plain cross-entropy."""
     chosen = settings.teacher
@@ -79,7 +81,7 @@ def fine_tune(
             recorder.score(step, accuracy=accuracy(logits, validation.labels))
 
     recorder.stage("teacher", total)
-    train(model, train_part, loss_terms, schedule, compute, recorder, observe)
+    train(model, train_part, loss_terms, schedule, compute, recorder, observe, "teacher", keeper)
     return model
 
 

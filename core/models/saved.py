@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from transformers import (
     BertForSequenceClassification,
     BertTokenizer,
@@ -57,7 +58,7 @@ def load_classifier(folder: Path) -> tuple[Classifier, BertTokenizer]:
             folder, use_safetensors=True, disable_mmap=True, output_loading_info=True, local_files_only=True
         )
         tokenizer = BertTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, AttributeError, RuntimeError) as error:
+    except (OSError, ValueError, AttributeError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"The model in {folder.name}/ cannot be opened: {error}") from error
     wrong = [*report["missing_keys"], *report["unexpected_keys"], *report["mismatched_keys"]]
     if wrong:

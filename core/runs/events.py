@@ -26,6 +26,10 @@ class EventWriter:
         line = json.dumps(_finite(event), separators=(",", ":"), allow_nan=False) + "\n"
         os.write(self._descriptor, line.encode())
 
+    def sync(self) -> None:
+        """Push everything written to the disk: a power cut then loses nothing of it."""
+        os.fsync(self._descriptor)
+
     def close(self) -> None:
         """Close the file; the writer cannot be used again."""
         os.close(self._descriptor)
@@ -50,7 +54,7 @@ def read_events(path: Path, since: int = 0) -> tuple[list[Event], int]:
 def _parse(line: bytes) -> Event | None:
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return event if isinstance(event, dict) else None
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import errno
 import gc
 import logging
-import os
+import shutil
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core import estimate
+from core.config import Settings
 from core.errors import DistilleryError
 from core.runs import folder as runs
+from core.runs.resume import rewind
 
 if TYPE_CHECKING:
     from core.distill.recorder import Recorder
@@ -36,12 +38,13 @@ def execute(folder: Path, leaving: Callable[[], bool] = never) -> runs.State:
         from core.distill.recorder import StopRequested
         from core.runs.recorder import FolderRecorder
 
-        recorder = FolderRecorder(folder, leaving)
+        settings = runs.read_settings(folder)
+        recorder = FolderRecorder(folder, leaving, rewind(folder, settings))
     except BaseException as error:  # noqa: BLE001  nothing escapes: see below
         return _cannot_begin(folder, error)
     state: runs.State = "failed"
     try:
-        _train(folder, recorder)
+        _train(folder, settings, recorder)
         state, sentence = "finished", "Finished: the student is trained, scored and saved."
     except StopRequested:
         state, sentence = "stopped", _stopped_sentence(folder, recorder.status, leaving())
@@ -67,20 +70,26 @@ def _cannot_begin(folder: Path, error: BaseException) -> runs.State:
     return "failed"
 
 
-def _train(folder: Path, recorder: Recorder) -> None:
+def _train(folder: Path, settings: Settings, recorder: Recorder) -> None:
     from core.distill.job import run_job
 
-    settings = runs.read_settings(folder)
-    predicted = estimate.plan(settings)
-    results = run_job(settings, folder / "student", runs.cache_root() / "teachers", recorder)
-    runs.write_json(folder / "results.json", results)
-    estimate.learn(predicted, results["elapsed_s"])
+    checkpoints, complete = folder / "checkpoints", folder / "results.json"
+    if complete.exists():
+        return
+    resumed, predicted = checkpoints.exists(), estimate.plan(settings)
+    results = run_job(settings, folder / "student", runs.cache_root() / "teachers", recorder, checkpoints)
+    runs.write_json(complete, results)
+    # Only now: until the results are on the disk the checkpoints are what the run can go on from.
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    if not resumed:
+        estimate.learn(predicted, results["elapsed_s"])
 
 
 def _stopped_sentence(folder: Path, status: runs.Status, leaving: bool) -> str:
     why = "because the program was closed" if leaving else "by you"
     if (folder / "student").exists():
-        return f"Stopped {why} at step {status.step} of {status.total_steps}. What the student had learned is kept."
+        where = f"at step {status.step} of {status.total_steps}"
+        return f"Stopped {why} {where}. What the student had learned is kept, and you can resume it."
     return f"Stopped {why} before the student had begun to learn."
 
 
@@ -96,9 +105,7 @@ def _failure_sentence(error: BaseException, step: int) -> str:
 
 def _write_log(folder: Path, text: str) -> None:
     try:
-        descriptor = os.open(folder / "log.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        with os.fdopen(descriptor, "a", encoding="utf-8") as file:
-            file.write(text)
+        runs.append_log(folder, text)
     except OSError as error:
         log.error("run %s failed and its log could not be written (%s):\n%s", folder.name, error, text)
 

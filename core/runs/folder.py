@@ -1,7 +1,8 @@
 """One run is one folder, and the folder is the truth.
 
-`runs/<id>/` holds config.json (frozen settings), status.json, metrics.jsonl, log.txt, student/ (a plain
-`from_pretrained` folder) and, written last, results.json. Whoever trains writes here; whoever watches only reads.
+`runs/<id>/` holds config.json (frozen settings), status.json, metrics.jsonl, log.txt, teacher.json (which cached
+teacher it learns from), checkpoints/ while it is not complete, student/ (a plain `from_pretrained` folder) and, written
+last, results.json. Whoever trains writes here; whoever watches only reads.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Status:
         whole = all(type(count) is int for count in (self.step, self.total_steps))
         if self.state not in get_args(State) or not whole or not isinstance(self.updated_at, int | float):
             raise ValueError(f"state {self.state!r}, step {self.step!r} of {self.total_steps!r}")
-        if self.owner is not None and not (isinstance(self.owner, dict) and owners.FIELDS <= self.owner.keys()):
+        if self.owner is not None and not owners.is_owner(self.owner):
             raise ValueError(f"owner {self.owner!r}")
 
 
@@ -169,6 +170,13 @@ def request_stop(folder: Path) -> None:
 def stop_requested(folder: Path) -> bool:
     """True once somebody has asked this run to stop."""
     return (folder / "stop").exists()
+
+
+def append_log(folder: Path, text: str) -> None:
+    """Add text to log.txt, stamped with the time. Raises OSError if it cannot."""
+    descriptor = os.open(folder / "log.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "a", encoding="utf-8") as file:
+        file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text.rstrip()}\n")
 
 
 def write_json(path: Path, value: Any, durable: bool = True) -> None:

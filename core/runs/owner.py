@@ -5,8 +5,14 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
-FIELDS = {"host", "boot", "pid", "started"}
+FIELDS = {"host": str, "boot": str, "pid": int, "started": str}
+
+
+def is_owner(value: Any) -> bool:
+    """True for what this_process makes, read back from a file that anybody may have written."""
+    return isinstance(value, dict) and all(type(value.get(name)) is kind for name, kind in FIELDS.items())
 
 
 def boot_id() -> str:

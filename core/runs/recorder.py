@@ -17,6 +17,7 @@ from core.errors import DistilleryError
 from core.runs import folder as runs
 from core.runs.events import EventWriter
 from core.runs.owner import this_process
+from core.runs.resume import ResumePoint
 
 FLUSH_EVERY_S = 0.5
 """Loss values stay on the device until then, so that a GPU is not made to wait at every step."""
@@ -25,9 +26,12 @@ FLUSH_EVERY_S = 0.5
 class FolderRecorder:
     """The recorder whose listener is the run folder. `leaving` says that the process itself is about to end."""
 
-    def __init__(self, folder: Path, leaving: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self, folder: Path, leaving: Callable[[], bool] = lambda: False, resumed: ResumePoint | None = None
+    ) -> None:
         self._folder = folder
         self._leaving = leaving
+        self._resumed = resumed
         self._events = EventWriter(folder / "metrics.jsonl")
         self._status = runs.Status("preparing", "Getting ready.", owner=this_process())
         self._waiting: list[tuple[dict[str, Any], Tensor, list[str]]] = []
@@ -46,14 +50,31 @@ class FolderRecorder:
 
     def stage(self, stage: Stage, total_steps: int, **facts: Any) -> None:
         """Begin a stage: its steps and its clock count from here."""
-        self._began = time.monotonic()
-        self._append("stage", stage=stage, total_steps=total_steps, **facts)
+        resumed = self._resumed if self._resumed and self._resumed.stage == stage else None
+        self._began = time.monotonic() - (resumed.elapsed_s if resumed else 0.0)
+        if resumed is None:
+            self._append("stage", stage=stage, total_steps=total_steps, elapsed_s=0.0, **facts)
         sentence = "The teacher learns the task." if stage == "teacher" else "The student learns from the teacher."
-        self._publish(state="running", stage=stage, step=0, total_steps=total_steps, sentence=sentence)
+        self._publish(
+            state="running",
+            stage=stage,
+            step=resumed.step if resumed else 0,
+            total_steps=total_steps,
+            sentence=sentence,
+        )
 
     def teacher_ready(self, key: str) -> None:
         """Remember which teacher this run learns from."""
         runs.write_json(self._folder / "teacher.json", {"key": key})
+
+    def settle(self) -> None:
+        """Write what waits and push the file to the disk."""
+        self._flush()
+        self._events.sync()
+
+    def note(self, sentence: str) -> None:
+        """Keep a sentence in the run's log."""
+        runs.append_log(self._folder, sentence)
 
     def step(self, step: int, terms: dict[str, Tensor], lr: float, sentences: int) -> None:
         """Record one update; values are read from the device and written about twice a second."""

@@ -14,6 +14,7 @@ from core.config import Settings
 from core.errors import DistilleryError
 from core.runs import folder as runs
 from core.runs.execute import execute
+from core.runs.resume import request_resume
 
 RETRY_S = 1.0
 """How often the queue is looked at again while another process on this machine trains."""
@@ -43,6 +44,12 @@ class Worker:
         self.start()
         self._wake.set()
         return folder
+
+    def resume(self, folder: Path) -> None:
+        """Queue a run that was stopped or cut off. Raises DistilleryError if there is nothing to resume."""
+        request_resume(folder)
+        self.start()
+        self._wake.set()
 
     def shutdown(self, timeout_s: float) -> None:
         """End the run that trains after its current step, keeping what it learned, and wait for that."""
@@ -125,4 +132,5 @@ def _state(folder: Path) -> runs.State | None:
 _worker = Worker()
 start = _worker.start
 submit = _worker.submit
+resume = _worker.resume
 shutdown = _worker.shutdown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.errors import DistilleryError
 from core.runs import folder as runs
 from core.runs import worker
 
@@ -18,7 +19,10 @@ def run_banner() -> None:
 
 
 def _line(run_id: str) -> None:
-    status = runs.read_status(runs.run_folder(run_id))
+    try:
+        status = runs.read_status(runs.run_folder(run_id))
+    except DistilleryError:
+        st.rerun()  # it has been deleted, so there is nothing to say any more
     if status.state in runs.ENDED:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center", border=True):

@@ -1,6 +1,6 @@
 """Widgets made from the settings in core: label, bounds, help and default come from the field itself.
 
-Values live in the session under "form.<section>.<field>", so that they survive a visit to another page.
+Values live in the session under "form.<section>.<field>" and survive a visit to another page.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ SECTIONS: dict[str, type[BaseModel]] = {
     if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
 }
 
+KEPT: dict[str, Any] = {"persist_state": "session"}
+"""For every widget of the form: Streamlit would forget its value while another page is drawn."""
+
 
 def key_of(section: str, name: str) -> str:
     """Where a field's value lives in the session."""
@@ -39,13 +42,9 @@ def fill(settings: Settings) -> None:
 
 
 def begin() -> None:
-    """Fill an empty form with the defaults, and keep what other pages would make Streamlit forget."""
+    """Fill an empty form with the defaults."""
     if "form.name" not in st.session_state:
         fill(Settings())
-    for key in list(st.session_state):
-        # Streamlit drops the value of a widget that is not drawn; assigning it makes it the session's own.
-        if str(key).startswith("form."):
-            st.session_state[key] = st.session_state[key]
 
 
 def field(section: str, name: str, disabled: bool = False) -> None:
@@ -53,7 +52,7 @@ def field(section: str, name: str, disabled: bool = False) -> None:
     model = SECTIONS[section]
     info = model.model_fields[name]
     more = extra(model, name)
-    common = {"key": key_of(section, name), "help": info.description, "disabled": disabled}
+    common = {"key": key_of(section, name), "help": info.description, "disabled": disabled, **KEPT}
     if options := more.get("options"):
         st.selectbox(info.title, list(options), format_func=options.get, **common)
         return
@@ -61,13 +60,15 @@ def field(section: str, name: str, disabled: bool = False) -> None:
     whole = _kind(info.annotation) is int
     number = int if whole else float
     unit = f" ({more['unit']})" if "unit" in more else ""
+    optional = NoneType in get_args(info.annotation)
     st.number_input(
         f"{info.title}{unit}",
+        value=None if optional else "min",
         min_value=number(low) if math.isfinite(low) else None,
         max_value=number(high) if math.isfinite(high) else None,
         step=number(more.get("step", 1 if whole else 0.1)),
         format=more.get("format") or ("%d" if whole else "%.2f"),
-        placeholder="all" if NoneType in get_args(info.annotation) else None,
+        placeholder="all" if optional else None,
         **common,
     )
 
@@ -78,6 +79,9 @@ def settings_of_form() -> tuple[Settings | None, dict[str, str]]:
         section: {name: st.session_state[key_of(section, name)] for name in model.model_fields}
         for section, model in SECTIONS.items()
     }
+    # In the order of the stack, as the picture shows them, not in the order of the clicks.
+    chosen = sorted(raw["student"]["teacher_layers"])
+    raw["student"]["teacher_layers"] = chosen if raw["student"]["initial_weights"] == "copied" else None
     raw["name"] = st.session_state["form.name"]
     raw["probes"] = [line.strip() for line in st.session_state["form.probes"].splitlines() if line.strip()]
     try:

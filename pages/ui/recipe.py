@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import streamlit as st
 
 from core import estimate
@@ -9,6 +11,7 @@ from core.config import DEPTH_OF_TEACHER, WEIGHT_PRESETS, Settings, is_control, 
 from core.models.size import student_shape, teacher_shape
 from pages.ui import form, numbers
 from pages.ui.stacks import show_layer_map
+from pages.ui.text import as_label
 
 WEIGHTS = ("soft", "hard", "cosine")
 PRESET = "form-preset"
@@ -30,7 +33,7 @@ def show_recipe() -> tuple[Settings | None, dict[str, str]]:
     with st.expander("Training"):
         _fields_in_columns("training", ("epochs", "batch_size", "learning_rate", "seed"))
         _fields_in_columns("training", ("device", "precision", "threads", "warmup"))
-    with st.expander("Sentences to watch, and a name for the run"):
+    with st.expander("Sentences to watch, and a name for the run", expanded=_has_been_wrong(problems, "probes")):
         _show_probes(problems)
     return settings, problems
 
@@ -105,7 +108,13 @@ def _show_student(problems: dict[str, str]) -> None:
     layers_key, map_key = form.key_of("student", "layers"), form.key_of("student", "teacher_layers")
     title = "Student layers"
     st.slider(
-        title, 1, depth, key=layers_key, on_change=_spread, help="Fewer layers: smaller, faster, and more is lost."
+        title,
+        1,
+        depth,
+        key=layers_key,
+        on_change=_spread,
+        help="Fewer layers: smaller, faster, and more is lost.",
+        **form.KEPT,
     )
     form.field("student", "initial_weights")
     copied = st.session_state[form.key_of("student", "initial_weights")] == "copied"
@@ -117,6 +126,7 @@ def _show_student(problems: dict[str, str]) -> None:
         disabled=not copied,
         help="Which teacher layers the student starts from, counted from 0 at the bottom. "
         "Moving the slider spreads them evenly, first and last included, as the paper's authors did.",
+        **form.KEPT,
     )
     chosen = tuple(sorted(st.session_state[map_key]))
     layers = st.session_state[layers_key]
@@ -132,9 +142,9 @@ def _spread() -> None:
 
 def _show_probes(problems: dict[str, str]) -> None:
     fields = Settings.model_fields
-    st.text_area(fields["probes"].title, key="form.probes", help=fields["probes"].description, height=160)
+    st.text_area(fields["probes"].title, key="form.probes", help=fields["probes"].description, height=160, **form.KEPT)
     _show_problems(problems, "probes")
-    st.text_input(fields["name"].title, key="form.name", max_chars=80, help=fields["name"].description)
+    st.text_input(fields["name"].title, key="form.name", max_chars=80, help=fields["name"].description, **form.KEPT)
 
 
 def _fields_in_columns(section: str, names: tuple[str, ...]) -> None:
@@ -145,9 +155,31 @@ def _fields_in_columns(section: str, names: tuple[str, ...]) -> None:
 
 def _show_problems(problems: dict[str, str], section: str) -> None:
     """Say, right below the fields, what is wrong with a section."""
-    for path, sentence in problems.items():
-        if path.startswith(section) or (not path and sentence.lower().startswith(section)):
-            st.error(sentence)
+    for sentence in _problems_of(problems, section):
+        st.error(as_label(_with_titles(sentence), 300))
+
+
+def _problems_of(problems: dict[str, str], section: str) -> list[str]:
+    return [
+        sentence
+        for path, sentence in problems.items()
+        if path.startswith(section) or (not path and sentence.lower().startswith(section))
+    ]
+
+
+def _has_been_wrong(problems: dict[str, str], section: str) -> bool:
+    """For a lid that opens over a mistake and does not fall shut while somebody corrects it."""
+    key = f"{section}-has-been-wrong"
+    st.session_state[key] = st.session_state.get(key, False) or bool(_problems_of(problems, section))
+    return st.session_state[key]
+
+
+def _with_titles(sentence: str) -> str:
+    """The sentence with a field's title, as it stands on the screen, in place of its path."""
+    for section, model in form.SECTIONS.items():
+        for name, info in model.model_fields.items():
+            sentence = re.sub(rf"\b{section}\.{name}\b", f"“{info.title}”", sentence)
+    return sentence
 
 
 def describe(settings: Settings) -> str:

@@ -28,15 +28,24 @@ def show_replay(folder: Path) -> None:
 
 
 def _frame(folder: Path, training: bool) -> None:
-    recorded = [event for event in read_events(folder / "metrics.jsonl")[0] if event["event"] == "probe"]
+    if training and not folder.exists():
+        st.rerun()  # the whole page says what became of it
+    probes = runs.read_settings(folder).probes
+    recorded = [event for event in read_events(folder / "metrics.jsonl")[0] if _is_frame(event, len(probes))]
     if not recorded:
         st.caption("The first answers appear when the student begins." if training else "This run recorded no answers.")
         return
     frames = {event["step"]: event for event in recorded}
     step = _chosen_step(folder.name, list(frames), follow=training)
-    probes = runs.read_settings(folder).probes
     for number, sentence in enumerate(probes):
         _show_sentence(sentence, number, frames[step])
+
+
+def _is_frame(event: Event, probes: int) -> bool:
+    """True for both models' answers to every watched sentence at one step."""
+    answers = [event.get("student"), event.get("teacher")]
+    complete = all(isinstance(rows, list) and len(rows) == probes and all(rows) for rows in answers)
+    return event.get("event") == "probe" and type(event.get("step")) is int and complete
 
 
 def _chosen_step(run_id: str, steps: list[int], follow: bool) -> int:

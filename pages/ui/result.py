@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -9,8 +11,35 @@ import streamlit as st
 from core import paper
 from core.config import Settings, is_control
 from core.models.size import teacher_shape
+from core.runs.folder import BrokenRun, read_results
 from pages.ui import numbers
 from pages.ui.origin import demo_scale_badge, measured_badge, paper_badge
+
+
+SHARES = ("kept", "agreement", "majority")
+FACTS = ("split", "examples", "seed", "elapsed_s", "teacher_from_cache", "compute")
+OF_A_MODEL = ("parameters", "encoder_parameters", "size_mb", "ms_per_sentence")
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """What a finished run measured. Raises BrokenRun if the file is missing or lacks a number that the pages show."""
+    results = read_results(folder)
+    if results is None:
+        raise BrokenRun(f"{folder.name}/results.json is missing, although the run has finished.")
+    models = [results.get("teacher"), results.get("student")]
+    complete = (
+        all(name in results for name in FACTS)
+        and all(_is_number(results.get(name)) for name in SHARES)
+        and all(isinstance(model, dict) and _is_number(model.get("accuracy")) for model in models)
+        and all(_is_number(model.get(name)) and model[name] > 0 for model in models for name in OF_A_MODEL)
+    )
+    if not complete:
+        raise BrokenRun(f"{folder.name}/results.json does not look like the result of a run.")
+    return results
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def show_result(run_id: str, results: dict[str, Any], settings: Settings) -> None:

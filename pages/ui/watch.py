@@ -15,7 +15,7 @@ from pages.ui import form
 from pages.ui.live import live_view
 from pages.ui.recipe import describe
 from pages.ui.replay import show_replay
-from pages.ui.result import show_result
+from pages.ui.result import read_result, show_result
 from pages.ui.text import as_label, show_text
 
 STATE_COLOURS: dict[str, str] = {
@@ -35,7 +35,7 @@ def show_run(folder: Path) -> None:
         st.info(f"{status.sentence} It begins when the run before it has ended. You can close this tab.")
         _wait_for(folder, status.state)
     elif status.state == "finished":
-        show_result(folder.name, runs.read_results(folder) or {}, settings)
+        show_result(folder.name, read_result(folder), settings)
     elif status.state in runs.ENDED:
         _show_end(folder, status)
     if status.state != "queued":
@@ -53,10 +53,17 @@ def show_queue(besides: str | None) -> None:
     st.subheader("Waiting")
     for place, folder in enumerate(waiting, 1):
         with st.container(horizontal=True, vertical_alignment="center"):
-            settings = runs.read_settings(folder)
-            show_text(f"{place}. {settings.name or started(folder.name)}: {describe(settings)}")
+            show_text(f"{place}. {_waiting(folder)}")
             st.space("stretch")
             st.button("Remove", key=f"remove-{folder.name}", on_click=runs.request_stop, args=(folder,))
+
+
+def _waiting(folder: Path) -> str:
+    try:
+        settings = runs.read_settings(folder)
+    except DistilleryError as error:
+        return str(error)
+    return f"{settings.name or started(folder.name)}: {describe(settings)}"
 
 
 def started(run_id: str) -> str:
@@ -84,23 +91,33 @@ def _show_title(folder: Path, name: str, status: runs.Status) -> None:
                 on_click=runs.request_stop,
                 args=(folder,),
             )
-        st.button("Set up another run", key="another", on_click=_new_run)
+        st.button("Set up another run", key="another", on_click=new_run)
 
 
-def _new_run() -> None:
+def new_run() -> None:
+    """Show the form, also while another run trains."""
     st.query_params.from_dict({"new": "1"})
 
 
 def _use_settings(folder: Path) -> None:
     form.fill(runs.read_settings(folder))
-    _new_run()
+    new_run()
 
 
 def _show_end(folder: Path, status: runs.Status) -> None:
     show = st.error if status.state == "failed" else st.warning
     show(as_label(status.sentence, longest=1000))
     with st.container(horizontal=True):
-        st.button("Use these settings again", key="again", type="primary", on_click=_use_settings, args=(folder,))
+        st.button(
+            "Resume",
+            key="resume",
+            type="primary",
+            icon=":material/play_arrow:",
+            help="Goes on from the last checkpoint, exactly as if it had never stopped.",
+            on_click=worker.resume,
+            args=(folder,),
+        )
+        st.button("Use these settings again", key="again", on_click=_use_settings, args=(folder,))
         if (folder / "student").exists() and st.button("Compare what it had learned", key="compare-stopped"):
             st.switch_page("../compare.py", query_params={"run": folder.name})
     log = folder / "log.txt"
@@ -123,7 +140,8 @@ def _show_curves(folder: Path, ended: bool) -> None:
 def _wait_for(folder: Path, state: runs.State) -> None:
     @st.fragment(run_every=2)
     def look() -> None:
-        if runs.read_status(folder).state != state:
+        # A rerun of the whole page says what became of a run that has been deleted.
+        if not folder.exists() or runs.read_status(folder).state != state:
             st.rerun()
 
     look()

@@ -123,8 +123,8 @@ export class Chart {
   }
 
   layout(figure, x, look) {
-    const axis = { color: look.text, gridcolor: look.grid, linecolor: look.grid, zeroline: false, tickfont: { size: 13 } }
     const empty = figure.note !== ""
+    const axis = { color: look.text, gridcolor: look.grid, linecolor: look.grid, zeroline: false, nticks: 6 }
     return {
       width: this.width,
       height: this.height,
@@ -133,13 +133,24 @@ export class Chart {
       paper_bgcolor: look.background,
       plot_bgcolor: look.background,
       font: { family: look.font, size: 13, color: look.text },
+      separators: ".\u202f",
       showlegend: false,
       hovermode: "x unified",
-      hoverlabel: { bgcolor: look.background, bordercolor: look.grid, font: { family: look.font, size: 14, color: look.text } },
+      hoverlabel: { bgcolor: look.background, bordercolor: look.grid, font: { size: 14, color: look.text } },
       dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
-      xaxis: { ...axis, range: [...x], showgrid: false, nticks: 6, tickformat: ",d", showticklabels: !empty || x[1] > 2, title: { text: "step", font: { size: 13 }, standoff: 6 }, unifiedhovertitle: { text: "step %{x:,d}" }, spikethickness: 1, spikecolor: look.quiet, spikedash: "solid" },
-      yaxis: { ...axis, range: [...figure.y], fixedrange: true, nticks: 6, showgrid: !empty, showticklabels: !empty },
-      separators: ".\u2009",
+      xaxis: {
+        ...axis,
+        range: [...x],
+        showgrid: false,
+        showticklabels: !empty || x[1] > 2,
+        tickformat: ",d",
+        title: { text: "step", standoff: 6 },
+        unifiedhovertitle: { text: "step %{x:,d}" },
+        spikethickness: 1,
+        spikecolor: look.quiet,
+        spikedash: "solid",
+      },
+      yaxis: { ...axis, range: [...figure.y], fixedrange: true, showgrid: !empty, showticklabels: !empty },
     }
   }
 
@@ -166,7 +177,7 @@ export class Chart {
 
   placeLabel(node, { text, colour, dash, left, top }) {
     setText(node.lastChild, text)
-    node.firstChild.style.borderTop = `3px ${dash === "dash" ? "dashed" : dash === "dot" ? "dotted" : "solid"} ${colour}`
+    node.firstChild.style.borderTop = `3px ${STROKES[dash] ?? "solid"} ${colour}`
     node.style.transform = `translate(${left.toFixed(1)}px, ${top.toFixed(1)}px) translateY(-50%)`
   }
 
@@ -176,23 +187,23 @@ export class Chart {
   }
 }
 
+const STROKES = { dash: "dashed", dot: "dotted" }
 const AT_ONCE = { frame: { duration: 0, redraw: false }, transition: { duration: 0 }, mode: "immediate" }
 const styleOf = ({ x, y, customdata, ...style }) => style
 const OPTIONS = { displayModeBar: false, responsive: false, doubleClick: false, showTips: false, scrollZoom: false }
 
-/** Move labels apart that would lie on one another, keeping their order from top to bottom. */
+/** Move labels apart that would lie on one another, keeping their order: first downwards, then up from the bottom. */
 function spread(labels, highest, lowest) {
   const order = [...labels].sort((a, b) => a.top - b.top)
   const meet = (a, b) => a.left < b.left + widthOf(b) && b.left < a.left + widthOf(a)
+  const push = (label, others, limit, tighter, gap) => others.filter(other => meet(label, other))
+    .reduce((bound, other) => tighter(bound, other.top + gap), limit)
   order.forEach((label, number) => {
-    label.top = Math.max(label.top, highest)
-    for (const above of order.slice(0, number)) if (meet(label, above)) label.top = Math.max(label.top, above.top + LABEL_GAP)
+    label.top = Math.max(label.top, push(label, order.slice(0, number), highest, Math.max, LABEL_GAP))
   })
-  let floor = lowest
-  for (const label of order.reverse()) {
-    if (label.top > floor) label.top = floor
-    if (order.some(other => other !== label && meet(label, other))) floor = Math.min(floor, label.top) - LABEL_GAP
-  }
+  order.reverse().forEach((label, number) => {
+    label.top = Math.min(label.top, push(label, order.slice(0, number), lowest, Math.min, -LABEL_GAP))
+  })
 }
 
 /** Where a label goes so that no reference line runs through it: on its own side of the line. */

@@ -3,7 +3,7 @@
 import { count, known, percent, plain } from "./numbers.js"
 import { envelope, sample } from "./store.js"
 
-export const TERMS = { soft: "soft", hard: "hard", cosine: "cosine" }
+const TERMS = ["soft", "hard", "cosine"]
 const SPANS = { light: 100, strong: 25 }
 const FEWEST = { light: 5, strong: 20 }
 
@@ -30,8 +30,9 @@ export function lossFigure(view) {
 
 /** The three terms of the student's loss, unweighted. */
 export function termsFigure(view) {
-  const present = view.stage.curves.filter(name => name in TERMS)
-  const drawn = present.map(name => [name, curveLines(view, name, { colour: view.colours[name], width: 2.5, says: name })])
+  const present = view.stage.curves.filter(name => TERMS.includes(name))
+  const linesOf = name => curveLines(view, name, { colour: view.colours[name], width: 2.5, says: name })
+  const drawn = present.map(name => [name, linesOf(name)])
   // Faint lines first, so that no smoothed line is hidden by its neighbour's noise.
   const traces = drawn.flatMap(([, lines]) => lines.traces).sort((a, b) => a.line.width - b.line.width)
   return {
@@ -39,7 +40,7 @@ export function termsFigure(view) {
     unit: "unweighted",
     traces,
     y: lossRange(view, traces),
-    labels: endLabels(drawn.map(([name, lines]) => ({ text: TERMS[name], colour: view.colours[name], ...lines.end }))),
+    labels: endLabels(drawn.map(([name, lines]) => ({ text: name, colour: view.colours[name], ...lines.end }))),
     note: present.length ? "" : noTerms(view),
     finding: drawn.map(([name, lines]) => fall(`The ${name} term`, lines)).join(" "),
   }
@@ -48,7 +49,7 @@ export function termsFigure(view) {
 /** What each weighted term is of the total, stacked to 100 %. */
 export function sharesFigure(view) {
   const weights = view.stage.facts.weights ?? {}
-  const present = view.stage.curves.filter(name => name in TERMS && weights[name] > 0)
+  const present = view.stage.curves.filter(name => TERMS.includes(name) && weights[name] > 0)
   const rows = present.map(name => weightedRows(view, name, weights[name]))
   const totals = (rows[0]?.y ?? []).map((_, row) => rows.reduce((sum, line) => sum + line.y[row], 0))
   const below = totals.map(() => 0)
@@ -57,7 +58,7 @@ export function sharesFigure(view) {
     const shares = line.y.map((value, row) => (100 * value) / totals[row])
     const middle = below.at(-1) + shares.at(-1) / 2
     shares.forEach((share, row) => (below[row] += share))
-    ends.push({ text: TERMS[present[number]], colour: view.colours[present[number]], x: line.x.at(-1), y: middle })
+    ends.push({ text: present[number], colour: view.colours[present[number]], x: line.x.at(-1), y: middle })
     return band(line.x, [...below], shares, present[number], view.colours[present[number]], number)
   })
   return {
@@ -80,7 +81,9 @@ export function scoresFigure(view) {
     ? [scoreLine(view, "agreement", "agreement", look.text), scoreLine(view, "accuracy", "student", colours.student)]
     : [scoreLine(view, "accuracy", "teacher", colours.teacher)]
   const references = [known(majority) && reference(view, majority, "majority", look.quiet, "dot", 1.5)]
-  if (student) references.push(known(teacher) && reference(view, teacher, `teacher ${percent(teacher)}`, colours.teacher, "dash", 2.5))
+  if (student && known(teacher)) {
+    references.push(reference(view, teacher, `teacher ${percent(teacher)}`, colours.teacher, "dash", 2.5))
+  }
   const drawn = [...references.filter(Boolean), ...lines.filter(line => line.trace.x.length)]
   return {
     title: "Held-out sentences",
@@ -97,18 +100,21 @@ export function scoresFigure(view) {
 function scoreFinding({ name, stage }, teacher) {
   const [accuracy, agreement] = [stage.newest("scores", "accuracy"), stage.newest("scores", "agreement")]
   if (!known(accuracy)) return "No score yet."
-  const at = `At step ${count(stage.scores.step.at(-1))} the ${name} is right on ${percent(accuracy)} of the held-out sentences`
+  const right = `the ${name} is right on ${percent(accuracy)} of the held-out sentences`
   const beside = name === "student" && known(teacher) ? `, the teacher on ${percent(teacher)}` : ""
-  return `${at}${beside}${known(agreement) ? `; they agree on ${percent(agreement)}` : ""}.`
+  return `At step ${count(stage.scores.step.at(-1))} ${right}${beside}${known(agreement) ? `; they agree on ${percent(agreement)}` : ""}.`
 }
 
 /** Faint points with a smooth line on top, or, with smoothing off, one plain line. */
 function curveLines(view, curve, { colour, width, says }) {
   const { stage, x, buckets } = view
   if (!stage.steps[curve]) return { traces: [], end: null }
-  const points = envelope(stage.steps.step, stage.steps[curve], x, buckets)
+  const { step: steps, [curve]: values } = stage.steps
+  const points = envelope(steps, values, x, buckets)
   const span = spanOf(view.smoothing, stage)
-  if (!span) return { traces: [line(points, says, colour, 1.5, 1)], end: lastOf(stage.steps.step, stage.steps[curve], x), first: stage.steps[curve][0] }
+  if (!span) {
+    return { traces: [line(points, says, colour, 1.5, 1)], end: lastOf(steps, values, x), first: values.find(known) }
+  }
   const smooth = stage.smoothed(curve, span)
   const traces = [
     line(points, says === "loss" ? "this step" : "", colour, 1, 0.28),
@@ -119,7 +125,8 @@ function curveLines(view, curve, { colour, width, says }) {
 
 function line(points, name, color, width, opacity) {
   const hover = name ? { hovertemplate: `${name} %{y:.3g}<extra></extra>` } : { hoverinfo: "skip" }
-  return { ...points, ...hover, name, mode: "lines", opacity, line: { color, width, simplify: false }, connectgaps: false }
+  const stroke = { color, width, simplify: false }
+  return { ...points, ...hover, name, mode: "lines", opacity, line: stroke, connectgaps: false }
 }
 
 function weightedRows(view, name, weight) {
@@ -164,7 +171,8 @@ function lossRange(view, traces) {
 
 /** Whole steps of 5 %, with room above the best line and below the worst; zoomed in, of 1 % around what is in view. */
 function scoreRange({ x, zoomed }, drawn) {
-  const inView = ({ trace }) => trace.y.filter((value, row) => known(value) && trace.x[row] >= x[0] && trace.x[row] <= x[1])
+  const seen = step => step >= x[0] && step <= x[1]
+  const inView = ({ trace }) => trace.y.filter((value, row) => known(value) && seen(trace.x[row]))
   const shown = zoomed ? drawn.filter(line => line.label.dash !== "dot") : drawn
   const values = shown.flatMap(inView)
   if (!values.length) return [45, 100]

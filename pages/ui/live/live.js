@@ -55,7 +55,8 @@ class LiveView {
     await styled
     this.root.style.visibility = ""
     if (this.closed) return
-    this.charts = Object.fromEntries(Object.entries(this.panel.rooms).map(([kind, room]) => [kind, this.chart(kind, room)]))
+    const rooms = Object.entries(this.panel.rooms)
+    this.charts = Object.fromEntries(rooms.map(([kind, room]) => [kind, this.chart(kind, room)]))
     this.draw()
   }
 
@@ -154,7 +155,8 @@ class LiveView {
     this.panel.press("smoothing", this.settings.smoothing)
     this.panel.press("terms", this.settings.terms)
     this.panel.press("stage", name)
-    const figures = { loss: lossFigure, terms: this.settings.terms === "shares" ? sharesFigure : termsFigure, scores: scoresFigure }
+    const terms = this.settings.terms === "shares" ? sharesFigure : termsFigure
+    const figures = { loss: lossFigure, terms, scores: scoresFigure }
     for (const [kind, chart] of Object.entries(this.charts)) {
       const mark = this.mark(kind, stage, chart, x)
       if (onlyWhatMoved && Math.abs(mark - this.drawnTo[kind]) < WORTH_DRAWING_PX) continue

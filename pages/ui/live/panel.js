@@ -35,9 +35,10 @@ export class Panel {
     })
     this.done = make("div", "live-done")
     this.progress = make("div", "live-progress", this.done)
-    Object.entries({ role: "progressbar", "aria-label": "Progress of this stage", "aria-valuemin": 0 }).forEach(pair => this.progress.setAttribute(...pair))
+    describe(this.progress, { role: "progressbar", "aria-label": "Progress of this stage", "aria-valuemin": 0 })
     this.where = make("p", "live-where")
-    const top = make("div", "live-top", make("ol", "live-stages", ...this.stages), make("p", "live-state", this.word, this.sentence))
+    const state = make("p", "live-state", this.word, this.sentence)
+    const top = make("div", "live-top", make("ol", "live-stages", ...this.stages), state)
     this.stageSwitch = this.switch("stage", onSwitch)
     const below = make("div", "live-below", this.where, this.stageSwitch)
     return make("div", "live-head", top, this.progress, below, this.heard)
@@ -45,12 +46,13 @@ export class Panel {
 
   numbers() {
     this.tiles = Object.fromEntries(
-      NUMBERS.map(name => [name, { label: make("dt"), value: make("dd", "live-value", UNKNOWN), aside: make("dd", "live-aside") }]),
+      NUMBERS.map(name => {
+        const parts = { label: make("dt"), value: make("dd", "live-value", UNKNOWN), aside: make("dd", "live-aside") }
+        return [name, parts]
+      }),
     )
-    return make("dl", "live-numbers", ...NUMBERS.map(name => {
-      const { label, value, aside } = this.tiles[name]
-      return make("div", `live-number live-${name}`, label, value, aside)
-    }))
+    const rooms = NUMBERS.map(name => make("div", `live-number live-${name}`, ...Object.values(this.tiles[name])))
+    return make("dl", "live-numbers", ...rooms)
   }
 
   charts(onSwitch) {
@@ -58,15 +60,17 @@ export class Panel {
     this.titles = {}
     const figure = (kind, control) => {
       this.rooms[kind] = make("div", "live-chart")
-      this.rooms[kind].setAttribute("role", "img")
-      this.rooms[kind].setAttribute("aria-label", "Nothing to see yet.")
-      this.titles[kind] = { title: make("strong", "", "\u00a0"), unit: make("span", "live-unit") }
-      const caption = make("figcaption", "", make("span", "live-title", this.titles[kind].title, this.titles[kind].unit))
+      describe(this.rooms[kind], { role: "img", "aria-label": "Nothing to see yet." })
+      const [title, unit] = [make("strong", "", "\u00a0"), make("span", "live-unit")]
+      this.titles[kind] = { title, unit }
+      const caption = make("figcaption", "", make("span", "live-title", title, unit))
       if (control) caption.append(control)
       return make("figure", `live-figure live-figure-${kind}`, caption, this.rooms[kind])
     }
     return make("div", "live-charts",
-      figure("loss", this.switch("smoothing", onSwitch)), figure("terms", this.switch("terms", onSwitch)), figure("scores"))
+      figure("loss", this.switch("smoothing", onSwitch)),
+      figure("terms", this.switch("terms", onSwitch)),
+      figure("scores"))
   }
 
   foot() {
@@ -102,8 +106,7 @@ export class Panel {
     })
     this.switches[name] = buttons
     const group = make("div", "live-switch", ...buttons)
-    group.setAttribute("role", "group")
-    group.setAttribute("aria-label", label)
+    describe(group, { role: "group", "aria-label": label })
     return group
   }
 
@@ -142,7 +145,8 @@ export class Panel {
       const name = item.dataset.stage
       const now = !ended && run.answer.stage === name
       item.toggleAttribute("data-over", over[name])
-      if (now !== (item.getAttribute("aria-current") === "step")) now ? item.setAttribute("aria-current", "step") : item.removeAttribute("aria-current")
+      if (now) item.setAttribute("aria-current", "step")
+      else item.removeAttribute("aria-current")
     }
     write(this.stages[0].lastChild, !teacher.begun && student.begun ? "Teacher knows the task already" : STAGES.teacher)
   }
@@ -172,7 +176,8 @@ export class Panel {
     this.tile("loss", run.stage === "student" ? "Total loss" : "Teacher’s loss", plain(loss), "lower is better")
     this.tile("lr", "Learning rate", plain(now.lr), "of the next update")
     this.tile("speed", "Speed", plain(now.speed), "sentences a second")
-    if (ended) this.tile("time", "Time taken", timeTaken(spent.length ? spent.reduce((a, b) => a + b) : null), "in all")
+    const inAll = spent.length ? spent.reduce((sum, seconds) => sum + seconds) : null
+    if (ended) this.tile("time", "Time taken", timeTaken(inAll), "in all")
     else this.tile("time", "Time left", timeLeft(now.left_s), "in this stage")
   }
 
@@ -194,6 +199,10 @@ function make(tag, name, ...children) {
   if (name) node.className = name
   node.append(...children)
   return node
+}
+
+function describe(node, attributes) {
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value)
 }
 
 function write(node, text) {

@@ -117,11 +117,17 @@ export function envelope(steps, values, [from, to], buckets) {
   const [start, stop] = rowsInView(steps, from, to)
   const size = (stop - start) / buckets
   const rows = []
-  if (size <= 2) for (let row = start; row < stop; row++) rows.push(row)
-  else for (let bucket = 0; bucket < buckets; bucket++) {
-    rows.push(...extremes(values, start + Math.floor(bucket * size), start + Math.floor((bucket + 1) * size)))
+  if (size <= 2) {
+    for (let row = start; row < stop; row++) rows.push(row)
+    return pick(steps, values, rows)
   }
-  if (size > 2 && rows.at(-1) !== stop - 1) rows.push(stop - 1)
+  const edge = bucket => start + Math.floor(bucket * size)
+  for (let bucket = 0; bucket < buckets; bucket++) rows.push(...extremes(values, edge(bucket), edge(bucket + 1)))
+  if (rows.at(-1) !== stop - 1) rows.push(stop - 1)
+  return pick(steps, values, rows)
+}
+
+function pick(steps, values, rows) {
   return { x: rows.map(row => steps[row]), y: rows.map(row => values[row]) }
 }
 
@@ -129,12 +135,11 @@ export function envelope(steps, values, [from, to], buckets) {
 export function sample(steps, values, [from, to], most) {
   const [start, stop] = rowsInView(steps, from, to)
   const stride = Math.max(1, Math.ceil((stop - start) / most))
-  const x = []
-  const y = []
+  const rows = []
   // Counted from row 0, so that the chosen points stay the same while the line grows.
-  for (let row = Math.floor(start / stride) * stride; row < stop; row += stride) x.push(steps[row]), y.push(values[row])
-  if (stop > start && x.at(-1) !== steps[stop - 1]) x.push(steps[stop - 1]), y.push(values[stop - 1])
-  return { x, y }
+  for (let row = Math.floor(start / stride) * stride; row < stop; row += stride) rows.push(row)
+  if (stop > start && rows.at(-1) !== stop - 1) rows.push(stop - 1)
+  return pick(steps, values, rows)
 }
 
 function rowsInView(steps, from, to) {

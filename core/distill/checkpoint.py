@@ -1,0 +1,206 @@
+"""Checkpoints that a kill, a full disk or a power cut cannot spoil, and that hold no pickle.
+
+One checkpoint is one folder `<stage>-<step>/` with weights and optimiser (safetensors), state.json and, written last,
+manifest.json with the SHA-256 of each. It is built under another name, flushed to the disk file by file, and renamed
+when complete, so that at every moment the newest complete one is whole. Randomness needs no saving: order, masks and
+dropout follow from the seed and the step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from core.distill.recorder import Recorder, Stage
+from core.errors import DistilleryError
+
+KEPT = 2
+"""So many are kept: the newest, and the one before it should the newest turn out damaged."""
+
+NAME = re.compile(r"(teacher|student)-(\d{8})")
+STAGES: tuple[Stage, ...] = ("teacher", "student")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A complete checkpoint whose files are what its manifest says."""
+
+    folder: Path
+    stage: Stage
+    step: int
+
+    def state(self) -> dict[str, Any]:
+        """What was written beside the tensors: settings, device, versions."""
+        return json.loads((self.folder / "state.json").read_bytes())
+
+    def tensors(self, name: str) -> dict[str, Tensor]:
+        """The tensors of one file, in memory of their own."""
+        return safetensors.torch.load((self.folder / f"{name}.safetensors").read_bytes())
+
+
+def newest_checkpoint(root: Path) -> Checkpoint | None:
+    """The furthest checkpoint that is whole, or None; a damaged one is passed over."""
+    return next((found for found in _newest_first(root) if _is_whole(found.folder)), None)
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """Saves a run's checkpoints below `root` and continues from the newest. `facts` are written into each."""
+
+    root: Path
+    every: int
+    facts: dict[str, Any]
+    recorder: Recorder
+
+    def restore(self, stage: Stage, model: PreTrainedModel, optimiser: torch.optim.Optimizer) -> int:
+        """Load the newest checkpoint of this stage into model and optimiser; returns its step, 0 if there is none.
+
+        Raises DistilleryError if the run's settings are not those it was made with.
+        """
+        newest = newest_checkpoint(self.root)
+        if newest is None or newest.stage != stage:
+            return 0
+        self._compare(newest.state())
+        model.load_state_dict(newest.tensors("weights"))
+        groups = optimiser.state_dict()["param_groups"]
+        optimiser.load_state_dict({"state": _unflattened(newest.tensors("optimiser")), "param_groups": groups})
+        return newest.step
+
+    def save_if_due(
+        self, stage: Stage, step: int, total: int, model: PreTrainedModel, optimiser: torch.optim.Optimizer
+    ) -> None:
+        """Save every so many steps, and after the last."""
+        if step % self.every == 0 or step == total:
+            self.save(stage, step, model, optimiser)
+
+    def save(self, stage: Stage, step: int, model: PreTrainedModel, optimiser: torch.optim.Optimizer) -> None:
+        """Write a checkpoint and delete those it replaces. Raises OSError, leaving the older ones, if it cannot.
+
+        Raises DistilleryError rather than keep weights that are not numbers.
+        """
+        # First the curves up to this step, so that the checkpoint never knows more than they do.
+        self.recorder.settle()
+        if not all(torch.isfinite(weights).all() for weights in model.parameters()):
+            raise DistilleryError(
+                f"The weights stopped being numbers by step {step}. Choose a smaller learning rate and start again."
+            )
+        files = {
+            "weights.safetensors": safetensors.torch.save(_on_cpu(model.state_dict())),
+            "optimiser.safetensors": safetensors.torch.save(_flattened(optimiser.state_dict()["state"])),
+            "state.json": json.dumps(self.facts, indent=2).encode(),
+        }
+        commit(self.root, f"{stage}-{step:08d}", files)
+        for old in list(_newest_first(self.root))[KEPT:]:
+            shutil.rmtree(old.folder)
+
+    def _compare(self, then: dict[str, Any]) -> None:
+        changed = differences(then["settings"], self.facts["settings"])
+        if changed:
+            raise DistilleryError(
+                "This run's settings were changed since its checkpoint, so it cannot go on: "
+                f"{'; '.join(changed)}. Set up a new run with the new settings."
+            )
+        for what in differences(then["compute"], self.facts["compute"]):
+            self.recorder.note(f"Resumed under other conditions ({what}): the last digits differ from an unbroken run.")
+
+
+def commit(root: Path, name: str, files: dict[str, bytes]) -> None:
+    """Make `root/name` with these files and a manifest, all on the disk before the name appears.
+
+    Raises OSError if it cannot; nothing is then left behind. A folder of that name that is there already stays.
+    """
+    root.mkdir(mode=0o700, exist_ok=True)
+    for leftover in root.glob(".building-*"):
+        shutil.rmtree(leftover)
+    if _is_whole(root / name):
+        return
+    shutil.rmtree(root / name, ignore_errors=True)
+    building = root / f".building-{secrets.token_hex(4)}"
+    building.mkdir(mode=0o700)
+    try:
+        hashes = {file: hashlib.sha256(content).hexdigest() for file, content in files.items()}
+        manifest = json.dumps(hashes, indent=2).encode()
+        for file, content in {**files, "manifest.json": manifest}.items():
+            _write_through(building / file, content)
+        _sync_folder(building)
+        building.rename(root / name)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+    _sync_folder(root)
+
+
+def differences(then: dict[str, Any], now: dict[str, Any], path: str = "") -> list[str]:
+    """What differs between two nested dictionaries, one "name: was …, is …" each."""
+    found: list[str] = []
+    for name in sorted(then.keys() | now.keys()):
+        before, after = then.get(name), now.get(name)
+        if isinstance(before, dict) and isinstance(after, dict):
+            found += differences(before, after, f"{path}{name}.")
+        elif before != after:
+            found.append(f"{path}{name}: was {json.dumps(before)}, is {json.dumps(after)}")
+    return found
+
+
+def _newest_first(root: Path) -> Iterator[Checkpoint]:
+    names = (NAME.fullmatch(path.name) for path in root.iterdir()) if root.is_dir() else ()
+    found = [Checkpoint(root / name[0], name[1], int(name[2])) for name in names if name]
+    yield from sorted(found, key=lambda one: (STAGES.index(one.stage), one.step), reverse=True)
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        manifest = json.loads((folder / "manifest.json").read_bytes())
+        return all(_hash(folder / file) == expected for file, expected in manifest.items())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_through(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def _flattened(state: dict[int, dict[str, Tensor]]) -> dict[str, Tensor]:
+    return _on_cpu({f"{number}.{name}": tensor for number, of in state.items() for name, tensor in of.items()})
+
+
+def _unflattened(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        number, _, kind = name.partition(".")
+        state.setdefault(int(number), {})[kind] = tensor
+    return state

@@ -1,0 +1,95 @@
+"""Going on with a run that was stopped or cut off: where it stood, and its curves cut back to exactly there."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.config import Settings
+from core.distill.cache import teacher_key
+from core.errors import DistilleryError
+from core.runs import folder as runs
+
+if TYPE_CHECKING:
+    from core.distill.recorder import Stage
+
+RESUMABLE: tuple[runs.State, ...] = ("stopped", "interrupted", "failed")
+
+
+@dataclass(frozen=True)
+class ResumePoint:
+    """The last update that is kept, and the seconds its stage had taken by then."""
+
+    stage: Stage
+    step: int
+    elapsed_s: float
+
+
+def request_resume(folder: Path, owner: dict[str, Any] | None = None) -> None:
+    """Queue a run again, for the server's worker or for the process `owner`.
+
+    Raises DistilleryError, changing nothing, if the run is complete or under way.
+    """
+    status = runs.read_status(folder)
+    if status.state not in RESUMABLE:
+        raise DistilleryError(f"The run is {status.state}, so there is nothing to resume.")
+    runs.read_settings(folder)
+    (folder / "stop").unlink(missing_ok=True)
+    sentence = "Waiting for its turn to go on."
+    runs.write_status(folder, replace(status, state="queued", sentence=sentence, owner=owner))
+
+
+def rewind(folder: Path, settings: Settings) -> ResumePoint | None:
+    """Cut metrics.jsonl back to what the run is going to continue from; None if it begins a stage anew.
+
+    What came after the checkpoint is going to happen again, in the same way, and is recorded then.
+    """
+    from core.distill.checkpoint import newest_checkpoint
+
+    metrics = folder / "metrics.jsonl"
+    if not metrics.exists():
+        return None
+    newest = newest_checkpoint(folder / "checkpoints")
+    if newest is not None and newest.stage == "student":
+        return _cut_after(metrics, newest.stage, newest.step)
+    if (runs.cache_root() / "teachers" / teacher_key(settings) / "model").exists():
+        _cut_before_student(metrics)
+        return None
+    if newest is not None:
+        return _cut_after(metrics, newest.stage, newest.step)
+    os.truncate(metrics, 0)
+    return None
+
+
+def _cut_after(metrics: Path, stage: Stage, step: int) -> ResumePoint:
+    end = 0
+    for line in metrics.read_bytes().splitlines(keepends=True):
+        end += len(line)
+        event = _parse(line)
+        if (event.get("event"), event.get("stage"), event.get("step")) == ("step", stage, step):
+            os.truncate(metrics, end)
+            return ResumePoint(stage, step, event["elapsed_s"])
+    raise DistilleryError(
+        f"metrics.jsonl has no line for step {step} of the {stage}, so the run cannot go on from there."
+    )
+
+
+def _cut_before_student(metrics: Path) -> None:
+    end = 0
+    for line in metrics.read_bytes().splitlines(keepends=True):
+        event = _parse(line)
+        if not event or (event.get("event"), event.get("stage")) == ("stage", "student"):
+            break
+        end += len(line)
+    os.truncate(metrics, end)
+
+
+def _parse(line: bytes) -> dict[str, Any]:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return {}
+    return event if isinstance(event, dict) else {}

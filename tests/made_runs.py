@@ -1,0 +1,81 @@
+"""Run folders in every state, written by hand: nothing is trained and no model is built."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from core.config import Settings
+from core.runs import folder as runs
+from core.runs.owner import this_process
+
+PROBES = len(Settings().probes)
+TEACHER = {"accuracy": 0.862, "parameters": 22_713_986, "encoder_parameters": 10_646_784}
+STUDENT = {"accuracy": 0.851, "parameters": 17_389_826, "encoder_parameters": 5_323_392}
+RESULTS: dict[str, Any] = {
+    "teacher": TEACHER | {"size_mb": 90.9, "ms_per_sentence": 8.1},
+    "student": STUDENT | {"size_mb": 69.6, "ms_per_sentence": 4.2},
+    "majority": 0.5,
+    "kept": 0.851 / 0.862,
+    "agreement": 0.95,
+    "split": "test",
+    "examples": 1066,
+    "teacher_from_cache": False,
+    "seed": 0,
+    "elapsed_s": 150.0,
+    "compute": {"device": "cpu", "precision": "fp32", "threads": 2},
+    "versions": {"python": "3.11", "torch": "2.13.0", "transformers": "5.23.0"},
+}
+"""A results.json as the default demo writes it."""
+
+FACTS = {"teacher_accuracy": 0.862, "majority": 0.5, "weights": {"soft": 5.0, "hard": 2.0, "cosine": 1.0}}
+TERMS = {"loss": 3.9, "soft": 0.31, "hard": 0.7, "cosine": 0.95, "lr": 1e-4}
+
+
+def make_run(
+    home: Path,
+    run_id: str = "20261122-120000-ab12",
+    state: runs.State = "finished",
+    sentence: str = "",
+    alive: bool = True,
+    settings: Settings | None = None,
+    step: int = 40,
+) -> Path:
+    """A run folder below `home` in the given state; returns the folder.
+
+    Its owner is this process, or with `alive=False` one that has gone; a queued run belongs to nobody. Runs that have
+    begun have two score and probe events, finished ones results.json too. There are no models in it.
+    """
+    folder = home / "runs" / run_id
+    folder.mkdir(parents=True)
+    runs.write_json(folder / "config.json", (settings or Settings()).model_dump(mode="json"))
+    if state != "queued":
+        lines = (json.dumps(event) + "\n" for event in events(step))
+        (folder / "metrics.jsonl").write_text("".join(lines), encoding="utf-8")
+    if state == "finished":
+        runs.write_json(folder / "results.json", RESULTS)
+    begun = {} if state == "queued" else {"stage": "student", "step": step, "total_steps": 100}
+    status = runs.Status(state, sentence or f"This run is {state}.", owner=_owner(state, alive), **begun)
+    runs.write_status(folder, status)
+    return folder
+
+
+def events(step: int) -> list[dict[str, Any]]:
+    """What a student that has come to `step` has written, with scores and answers at step 0 and at the end."""
+    written: list[dict[str, Any]] = [{"event": "stage", "stage": "student", "total_steps": 100, "elapsed_s": 0, **FACTS}]
+    for at, share in ((0, 0.55), (step, 0.9)):
+        clock = {"stage": "student", "step": at, "elapsed_s": at / 10}
+        if at:
+            written.append({"event": "step", **clock, **TERMS, "sentences": 32 * at})
+        written.append({"event": "score", **clock, "accuracy": 0.5 + at / 200, "agreement": share})
+        answers = {"student": [[1 - share, share]] * PROBES, "teacher": [[0.1, 0.9]] * PROBES}
+        written.append({"event": "probe", "stage": "student", "step": at, **answers})
+    return written
+
+
+def _owner(state: runs.State, alive: bool) -> dict[str, Any] | None:
+    if state == "queued":
+        return None
+    # The same number, begun at another moment: what a rebooted machine or a reused number looks like.
+    return this_process() if alive else this_process() | {"started": "1"}

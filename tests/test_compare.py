@@ -1,0 +1,331 @@
+"""Side by side: what is asked of both models, what they answer, and how the page says it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from core.errors import DistilleryError
+from core.models import shelf
+from core.models.saved import load_classifier
+from core.runs import folder as runs
+from core.scoring import compare
+from core.scoring.compare import Answer, Comparison
+from pages.ui.answers import bars, gap, table, verdict
+from tests.serving import ROOT
+from tests.tiny import finished_run
+
+SENTENCE = "A warm, funny and moving film."
+HOSTILE = "![x](http://192.0.2.1/x) $\\rule{9999px}{9999px}$ <b>b</b> **strong** :red[x]"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _empty_shelf():
+    yield
+    shelf.unload_all()
+
+
+def only(run_dir: Path, sentence: str) -> Comparison:
+    (comparison,) = compare.answers(run_dir, [sentence])
+    return comparison
+
+
+def comparison(teacher: tuple[float, float], student: tuple[float, float]) -> Comparison:
+    def answer(shares: tuple[float, float]) -> Answer:
+        return Answer(dict(zip(("negative", "positive"), shares, strict=True)), 1.5, False)
+
+    return Comparison(SENTENCE, {"teacher": answer(teacher), "student": answer(student)})
+
+
+# What is compared
+
+
+def test_answers_are_those_of_both_saved_models(home):
+    run = finished_run(home)
+    found = only(run, SENTENCE)
+    assert list(found.answers) == ["teacher", "student"]
+    for role, folder in compare.model_folders(run).items():
+        model, tokenizer = load_classifier(folder)
+        with torch.no_grad():
+            logits = model(tokenizer(SENTENCE, return_tensors="pt")["input_ids"]).logits[0]
+        expected = dict(zip(("negative", "positive"), logits.softmax(-1).tolist(), strict=True))
+        assert found.answers[role].probabilities == pytest.approx(expected)
+        assert found.answers[role].milliseconds > 0
+
+
+def test_agreement_and_distance():
+    same, apart = comparison((0.1, 0.9), (0.1, 0.9)), comparison((0.4, 0.6), (0.7, 0.3))
+    assert same.agree and same.apart == 0
+    assert not apart.agree and apart.apart == pytest.approx(0.3)
+
+
+def test_asking_disturbs_nothing_that_a_training_uses(home):
+    run = finished_run(home)
+    torch.manual_seed(3)
+    random, threads = torch.get_rng_state(), torch.get_num_threads()
+    compare.answers(run, [SENTENCE] * 7)
+    assert torch.get_rng_state().equal(random)
+    assert torch.get_num_threads() == threads
+    assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
+
+
+def test_the_same_question_has_the_same_answer(home):
+    run = finished_run(home)
+    first, again = only(run, SENTENCE), compare.answers(run, ["bad", SENTENCE])[1]
+    for role in first.answers:
+        assert first.answers[role].probabilities == again.answers[role].probabilities
+
+
+@pytest.mark.parametrize("typed", ["[MASK]", "[SEP]", "[CLS]", "[PAD]"])
+def test_control_tokens_are_plain_text(home, typed):
+    run = finished_run(home)
+    loaded = shelf.get(run / "student")
+    ids, _ = compare._word_pieces(loaded, f"a {typed} film", 64)
+    inside = ids[0, 1:-1].tolist()
+    assert not set(inside) & set(loaded.tokenizer.all_special_ids)
+    assert only(run, f"a {typed} film").answers
+
+
+@pytest.mark.parametrize("text", ["\ud800 film", "\x00", "\u202egood", "e\u0301" * 2000, "😀", "漢" * 10_000, " "])
+def test_strange_text_gets_an_answer(home, text):
+    found = only(finished_run(home), text)
+    found.sentence.encode()
+    for answer in found.answers.values():
+        assert sum(answer.probabilities.values()) == pytest.approx(1)
+
+
+def test_long_text_is_cut_and_said_to_be(home):
+    run = finished_run(home)
+    assert all(answer.was_cut for answer in only(run, "good " * 500).answers.values())
+    assert not any(answer.was_cut for answer in only(run, "good").answers.values())
+    lines = compare.read_lines("x" * 10_001)
+    assert len(lines.sentences[0]) == 10_000
+    assert lines.notes == ("Line 1 has 10001 characters; the first 10000 are read.",)
+
+
+def test_lines_are_sentences_and_empty_ones_are_skipped():
+    assert compare.read_lines("one\r\n\n   \n two \n").sentences == ("one", "two")
+    assert compare.read_lines(" \n\n") == compare.Lines((), ())
+    assert compare.read_lines("a \udfff b").sentences == ("a \ufffd b",)
+
+
+def test_more_than_fifty_lines_are_left_out_and_said_to_be(home):
+    lines = compare.read_lines("\n".join("film" for _ in range(62)))
+    assert len(lines.sentences) == 50
+    assert lines.notes == ("You wrote 62 lines; the first 50 are compared.",)
+    with pytest.raises(DistilleryError, match="51 sentences"):
+        compare.answers(finished_run(home), ["film"] * 51)
+
+
+# Which runs
+
+
+def test_finished_runs_come_first_the_newest_of_them_first(home):
+    for run_id, state in (("1", "finished"), ("2", "finished"), ("3", "stopped")):
+        finished_run(home, run_id, name=f"run {run_id}", state=state)
+    found = compare.comparable_runs()
+    assert [(run.run_id, run.name, run.state) for run in found] == [
+        ("2", "run 2", "finished"), ("1", "run 1", "finished"), ("3", "run 3", "stopped")
+    ]  # fmt: skip
+    assert found[0].kept == pytest.approx(0.851 / 0.862) and found[2].kept is None
+    assert not any(run.reason for run in found)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "reason"),
+    [
+        (lambda run: shutil.rmtree(run / "student"), "Its student is no longer in its folder."),
+        (lambda run: (run / "teacher.json").unlink(), "teacher.json cannot be read"),
+        (lambda run: (run / "config.json").write_text("{"), "config.json cannot be read"),
+        (lambda run: (run / "status.json").write_text("[]"), "does not hold a JSON object"),
+        (lambda run: runs.write_json(run / "teacher.json", {"key": "../../secret"}), "does not name a teacher"),
+        (lambda run: runs.write_json(run / "teacher.json", {"key": 7}), "does not name a teacher"),
+        (lambda run: shutil.rmtree(runs.cache_root() / "teachers"), "no longer in the cache"),
+        (lambda run: runs.write_status(run, runs.Status("queued", "Waiting.")), None),
+    ],
+)
+def test_a_run_that_cannot_be_compared_says_why(home, break_it, reason):
+    run = finished_run(home)
+    break_it(run)
+    (found,) = compare.comparable_runs()
+    assert found.run_id == run.name
+    if reason is not None:
+        assert reason in found.reason
+
+
+def test_a_run_without_a_student_says_what_became_of_it(home):
+    run = finished_run(home, state="stopped")
+    shutil.rmtree(run / "student")
+    assert compare.comparable_runs()[0].reason == "It was stopped before its student had begun to learn."
+
+
+# How it is said
+
+
+def test_the_verdict_is_one_plain_line():
+    assert verdict(comparison((0.1, 0.9), (0.3, 0.7))) == "Both say positive."
+    apart = comparison((0.6, 0.4), (0.3, 0.7))
+    assert verdict(apart) == "They disagree: the teacher says negative, the student says positive."
+    assert gap(apart) == "The teacher is 60.0\u202f% sure, the student is 70.0\u202f% sure: 30.0 points apart."
+
+
+def test_a_bar_is_as_long_as_its_probability(monkeypatch):
+    monkeypatch.setattr("pages.ui.answers.theme_type", lambda: "light")
+    drawing = bars({"negative": 0.25, "<script>": 0.75}, "#0072B2")
+    assert 'width="25.00%" fill="#0072B2"' in drawing and 'width="75.00%" fill="#0072B2"' in drawing
+    assert "<script>" not in drawing and "&lt;script&gt;" in drawing
+
+
+def test_the_table_has_a_row_for_each_sentence():
+    rows = table([comparison((0.1, 0.9), (0.3, 0.7)), comparison((0.6, 0.4), (0.3, 0.7))])
+    assert rows["Agree"].tolist() == ["yes", "no"]
+    assert rows["Student sure"].tolist() == pytest.approx([70, 70])
+    assert rows["Points apart"].tolist() == pytest.approx([20, 30])
+
+
+# The page
+
+
+def open_page(**query: str) -> AppTest:
+    at = AppTest.from_file(str(ROOT / "pages/ui/shell.py"), default_timeout=60)
+    for name, value in query.items():
+        at.query_params[name] = value
+    at.run()
+    for name, value in query.items():
+        at.query_params[name] = value
+    at.switch_page("../compare.py").run()
+    return at
+
+
+def words(at: AppTest) -> str:
+    """All that the page says in words of its own or of others."""
+    kinds = ("title", "header", "subheader", "markdown", "text", "caption", "info", "warning", "error")
+    return "\n".join(element.value for kind in kinds for element in at.get(kind))
+
+
+def run_in_address(at: AppTest) -> str:
+    value = at.query_params["run"]
+    return value if isinstance(value, str) else value[0]
+
+
+def type_text(at: AppTest, text: str) -> None:
+    at.text_area(key="compare-text").set_value(text).run()
+    assert not at.exception
+
+
+def test_without_a_run_the_page_says_what_to_do(home):
+    at = open_page()
+    assert not at.exception
+    assert "There is no student to talk to yet" in words(at)
+    assert at.button(key="compare-distil").label == "Go to Distil"
+    assert not at.text_area
+
+
+def test_the_way_to_the_distil_page(home):
+    at = open_page()
+    at.button(key="compare-distil").click().run()
+    assert not at.exception
+    assert "compare" not in at.title[0].value.lower()
+
+
+def test_one_run_answers_at_once(home):
+    run = finished_run(home, name="my *first*")
+    at = open_page()
+    assert not at.exception
+    assert run_in_address(at) == run.name
+    assert at.selectbox(key="compare-run").options == ["my *first* · 98.7\u202f% kept"]
+    first = only(run, at.text_area(key="compare-text").value)
+    assert verdict(first) in words(at).replace("\\", "")
+    answers = {metric.label: metric.value for metric in at.metric if metric.label.endswith("says")}
+    assert answers == {f"{role.title()} says": answer.label for role, answer in first.answers.items()}
+    times = [metric.value for metric in at.metric if metric.label == "It took"]
+    assert len(times) == 2 and all(value.endswith("ms") for value in times)
+
+
+def test_a_typed_sentence_and_an_example(home):
+    run = finished_run(home)
+    at = open_page()
+    type_text(at, "dull mess")
+    assert gap(only(run, "dull mess")) in words(at)
+    at.button_group(key="compare-example").select("Mixed").run()
+    assert not at.exception
+    text = at.text_area(key="compare-text").value
+    assert text == "The acting is superb, but the story goes nowhere."
+    assert gap(only(run, text)) in words(at)
+
+
+def test_several_lines_are_a_table(home):
+    run = finished_run(home)
+    at = open_page()
+    type_text(at, "good\n\nbad\nwarm funny film")
+    agreeing = sum(found.agree for found in compare.answers(run, ["good", "bad", "warm funny film"]))
+    assert f"They agree on {agreeing} of 3." in words(at)
+    assert at.dataframe[0].value["Sentence"].tolist() == ["good", "bad", "warm funny film"]
+
+
+def test_nothing_typed_is_no_error(home):
+    finished_run(home)
+    at = open_page()
+    type_text(at, "  \n ")
+    assert "Type a sentence, or click an example." in words(at)
+
+
+def read_as_markdown(at: AppTest) -> list[str]:
+    """Everything on the page in which Streamlit looks for links, pictures and formulas."""
+    kinds = ("title", "header", "subheader", "markdown", "caption", "info", "warning", "error")
+    parts = [element.value for kind in kinds for element in at.get(kind)]
+    return parts + [metric.value for metric in at.metric] + [expander.label for expander in at.expander]
+
+
+def test_hostile_text_is_never_read_as_markdown(home):
+    run = finished_run(home, name=HOSTILE)
+    for folder in compare.model_folders(run).values():
+        config = runs.read_json(folder / "config.json")
+        runs.write_json(folder / "config.json", config | {"id2label": {"0": HOSTILE, "1": f"{HOSTILE} too"}})
+    finished_run(home, run_id="2", name=HOSTILE, key="f" * 16)
+    shutil.rmtree(home / "cache" / "teachers" / ("f" * 16))
+    at = open_page(run=HOSTILE)
+    for text in (HOSTILE, f"{HOSTILE}\n\x00\u202e{HOSTILE}"):
+        parts = read_as_markdown(at)
+        assert any("192" in part for part in parts)
+        assert not any(sign in part for part in parts for sign in ("](", "$\\rule", "<b>", "**str", ":red["))
+        type_text(at, text)
+    assert "\ufffd" in at.dataframe[0].value["Sentence"][1]
+
+
+def test_an_unknown_run_in_the_address_is_said_and_the_newest_is_shown(home):
+    run = finished_run(home)
+    at = open_page(run="no-such-run")
+    assert not at.exception
+    assert "There is no run called" in at.warning[0].value
+    assert run_in_address(at) == run.name
+
+
+def test_the_run_in_the_address_is_chosen_and_an_early_end_is_said(home):
+    finished_run(home)
+    run = finished_run(home, run_id="20261122-110000-cd34", state="stopped")
+    at = open_page(run=run.name)
+    assert at.selectbox(key="compare-run").value == run.name
+    assert "ended early" in words(at)
+    assert run_in_address(at) == run.name
+
+
+def test_a_missing_teacher_is_explained(home):
+    finished_run(home)
+    shutil.rmtree(home / "cache" / "teachers")
+    at = open_page()
+    assert not at.exception
+    assert "no longer in the cache" in words(at)
+    assert at.button(key="compare-distil")
+
+
+def test_a_broken_student_is_one_sentence_and_no_traceback(home):
+    run = finished_run(home)
+    (run / "student" / "model.safetensors").write_bytes(b"broken")
+    at = open_page()
+    assert not at.exception
+    assert "cannot be opened" in at.error[0].value

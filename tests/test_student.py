@@ -1,0 +1,175 @@
+"""The student is some of the teacher's layers: at full depth it is the teacher."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BertForSequenceClassification,
+    BertTokenizer,
+    DistilBertForSequenceClassification,
+)
+
+from core.config import StudentSettings
+from core.models.saved import load_classifier, save_model
+from core.models.student import SAME_IN_BOTH, build_student, copied_encoder
+from core.models.teacher import bundled_teacher, bundled_tokenizer
+from tests.test_loop import one_thread  # noqa: F401  used by every test here
+from tests.tiny import tiny_teacher, tiny_tokenizer
+
+SENTENCES = (
+    "Good.",
+    "A warm, funny and moving film.",
+    "The actors do their best with a script that gives them nothing, and in the end nobody has learned anything.",
+    "it is not without charm , but " + "it is far too long , and " * 60 + "it ends .",
+)
+
+
+@pytest.fixture(scope="module")
+def bundled() -> tuple[BertForSequenceClassification, BertTokenizer]:
+    """The bundled teacher with a fresh head, dropout off, and its tokenizer. Not to be changed."""
+    return bundled_teacher(("negative", "positive"), seed=0).eval(), bundled_tokenizer()
+
+
+@pytest.fixture
+def teacher() -> BertForSequenceClassification:
+    """A tiny teacher of 6 layers."""
+    return tiny_teacher(layers=6)
+
+
+def full_depth(teacher: BertForSequenceClassification) -> DistilBertForSequenceClassification:
+    return build_student(teacher, StudentSettings(layers=teacher.config.num_hidden_layers), seed=0).eval()
+
+
+@torch.inference_mode()
+def last_hidden(model: torch.nn.Module, inputs: dict[str, Tensor]) -> Tensor:
+    """The last hidden states at the positions that are not padding, (words, H)."""
+    return model.base_model(**inputs).last_hidden_state[inputs["attention_mask"].bool()]
+
+
+def as_batch(tokenizer: BertTokenizer, texts: tuple[str, ...]) -> dict[str, Tensor]:
+    return dict(tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt", return_token_type_ids=False))
+
+
+def test_a_student_with_every_layer_of_the_bundled_teacher_is_the_teacher(bundled) -> None:
+    """On each sentence alone, from 4 to several hundred word pieces, and on all of them padded together."""
+    teacher, tokenizer = bundled
+    student = full_depth(teacher)
+    lengths = set()
+    for texts in (*((text,) for text in SENTENCES), SENTENCES):
+        batch = as_batch(tokenizer, texts)
+        lengths.add(batch["input_ids"].shape[1])
+        difference = (last_hidden(student, batch) - last_hidden(teacher, batch)).abs().max()
+        assert difference < 1e-5
+    assert min(lengths) <= 4 and max(lengths) > 300
+
+
+def test_without_folding_in_the_token_type_it_would_be_another_model(bundled) -> None:
+    """What the original code does: the row is dropped. Proves that the test above can fail."""
+    teacher, tokenizer = bundled
+    student = full_depth(teacher)
+    positions = teacher.bert.embeddings.position_embeddings.weight
+    student.distilbert.embeddings.position_embeddings.weight.data.copy_(positions)
+    batch = as_batch(tokenizer, SENTENCES[:3])
+    assert (last_hidden(student, batch) - last_hidden(teacher, batch)).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("layers", [(0,), (5,), (0, 5), (0, 2, 5), (4, 1, 3), (5, 4, 3, 2, 1, 0)])
+def test_each_layer_of_the_map_lands_in_its_place(teacher, layers: tuple[int, ...]) -> None:
+    student = build_student(teacher, StudentSettings(layers=len(layers), teacher_layers=layers), seed=0)
+    built = student.distilbert.state_dict()
+    for place, layer in enumerate(layers):
+        for bert, distilbert in SAME_IN_BOTH.items():
+            for kind in ("weight", "bias"):
+                source = teacher.bert.state_dict()[f"encoder.layer.{layer}.{bert}.{kind}"]
+                assert torch.equal(built[f"transformer.layer.{place}.{distilbert}.{kind}"], source)
+    assert len(student.distilbert.transformer.layer) == len(layers)
+
+
+def test_the_layers_compute_what_the_teacher_computes_with_only_those(teacher) -> None:
+    """Not just the numbers: a teacher with its other layers taken out gives the same hidden states."""
+    shorter = copy.deepcopy(teacher)
+    shorter.bert.encoder.layer = torch.nn.ModuleList([shorter.bert.encoder.layer[i] for i in (1, 3, 4)])
+    shorter.bert.config.num_hidden_layers = 3
+    student = build_student(teacher, StudentSettings(layers=3, teacher_layers=(1, 3, 4)), seed=0).eval()
+    batch = as_batch(tiny_tokenizer(), ("a warm and funny film", "a dull mess"))
+    torch.testing.assert_close(last_hidden(student, batch), last_hidden(shorter, batch), rtol=0, atol=1e-5)
+
+
+def test_a_copied_state_has_every_tensor_of_the_student_and_no_other(teacher) -> None:
+    student = build_student(teacher, StudentSettings(layers=2), seed=0)
+    state = copied_encoder(teacher.bert.state_dict(), (0, 5))
+    assert {name: tensor.shape for name, tensor in state.items()} == {
+        name: tensor.shape for name, tensor in student.distilbert.state_dict().items()
+    }
+
+
+def test_random_weights_differ_from_the_copied_ones_and_follow_the_seed(teacher) -> None:
+    settings = StudentSettings(layers=3, initial_weights="random")
+    first, again, other = (build_student(teacher, settings, seed).state_dict() for seed in (1, 1, 2))
+    copied = build_student(teacher, StudentSettings(layers=3), seed=1).state_dict()
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    for name in ("transformer.layer.0.ffn.lin1.weight", "embeddings.word_embeddings.weight"):
+        name = f"distilbert.{name}"
+        assert not torch.equal(first[name], other[name])
+        assert not torch.allclose(first[name], copied[name], atol=1e-3)
+
+
+def test_the_head_is_random_and_follows_the_seed_when_layers_are_copied(teacher) -> None:
+    first, again, other = (
+        build_student(teacher, StudentSettings(layers=3), seed).classifier.weight for seed in (1, 1, 2)
+    )
+    assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("start", ["copied", "random"])
+def test_building_leaves_the_global_randomness_alone(teacher, start: str) -> None:
+    torch.manual_seed(99)
+    expected = torch.rand(3)
+    torch.manual_seed(99)
+    build_student(teacher, StudentSettings(layers=2, initial_weights=start), seed=5)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_training_the_student_cannot_touch_the_teacher(teacher) -> None:
+    before = copy.deepcopy(teacher.state_dict())
+    student = build_student(teacher, StudentSettings(layers=3), seed=0)
+    shared = {tensor.data_ptr() for tensor in teacher.state_dict().values()}
+    assert not shared & {tensor.data_ptr() for tensor in student.state_dict().values()}
+    with torch.no_grad():
+        for parameter in student.parameters():
+            parameter.fill_(0.5)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in teacher.state_dict().items())
+    assert all(parameter.requires_grad for parameter in student.parameters())
+
+
+def test_a_student_learns_even_from_a_teacher_whose_gradients_are_off(teacher) -> None:
+    student = build_student(teacher.requires_grad_(False), StudentSettings(layers=1), seed=0)
+    assert all(parameter.requires_grad for parameter in student.parameters())
+
+
+def test_a_saved_student_opens_with_the_plain_library(teacher, tmp_path: Path) -> None:
+    """Nothing of this project is needed to use what it made: logits, labels and word pieces are the same."""
+    tokenizer = tiny_tokenizer()
+    student = build_student(teacher, StudentSettings(layers=3), seed=0).eval()
+    save_model(student, tokenizer, tmp_path / "student")
+    opened = AutoModelForSequenceClassification.from_pretrained(tmp_path / "student", local_files_only=True).eval()
+    ours, our_tokenizer = load_classifier(tmp_path / "student")
+    plain = AutoTokenizer.from_pretrained(tmp_path / "student", local_files_only=True)
+    texts = ("a warm and funny film", "A dull, lifeless MESS!")
+    batch = as_batch(tokenizer, texts)
+    for other in (plain, our_tokenizer):
+        assert torch.equal(as_batch(other, texts)["input_ids"], batch["input_ids"])
+    with torch.inference_mode():
+        expected = student(**batch).logits
+        assert torch.equal(opened(**batch).logits, expected)
+        assert torch.equal(ours(**batch).logits, expected)
+    assert opened.config.id2label == {0: "negative", 1: "positive"}
+    assert sorted(path.suffix for path in (tmp_path / "student").iterdir()) == [".json"] * 3 + [".safetensors"]
+    assert [path.name for path in tmp_path.iterdir()] == ["student"]
