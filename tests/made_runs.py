@@ -63,7 +63,9 @@ def make_run(
 
 def events(step: int) -> list[dict[str, Any]]:
     """What a student that has come to `step` has written, with scores and answers at step 0 and at the end."""
-    written: list[dict[str, Any]] = [{"event": "stage", "stage": "student", "total_steps": 100, "elapsed_s": 0, **FACTS}]
+    written: list[dict[str, Any]] = [
+        {"event": "stage", "stage": "student", "total_steps": 100, "elapsed_s": 0, **FACTS}
+    ]
     for at, share in ((0, 0.55), (step, 0.9)):
         clock = {"stage": "student", "step": at, "elapsed_s": at / 10}
         if at:

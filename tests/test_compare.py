@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import shutil
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
+from torch import Tensor
 
+from core.data.labelled import Part
+from core.data.tokens import Batch, tokenise
+from core.distill.device import Compute
+from core.distill.loop import Schedule, train
+from core.distill.losses import hard_target_loss
 from core.errors import DistilleryError
 from core.models import shelf
 from core.models.saved import load_classifier
@@ -17,7 +27,7 @@ from core.scoring import compare
 from core.scoring.compare import Answer, Comparison
 from pages.ui.answers import bars, gap, table, verdict
 from tests.serving import ROOT
-from tests.tiny import finished_run
+from tests.tiny import finished_run, tiny_teacher, tiny_tokenizer
 
 SENTENCE = "A warm, funny and moving film."
 HOSTILE = "![x](http://192.0.2.1/x) $\\rule{9999px}{9999px}$ <b>b</b> **strong** :red[x]"
@@ -32,6 +42,22 @@ def _empty_shelf():
 def only(run_dir: Path, sentence: str) -> Comparison:
     (comparison,) = compare.answers(run_dir, [sentence])
     return comparison
+
+
+def train_a_little(before_step: Callable[[], object]) -> dict[str, Tensor]:
+    """The weights of a small model, dropout and all, after a few steps on two processor threads."""
+    torch.set_num_threads(2)
+    model, tokenizer = tiny_teacher(), tiny_tokenizer()
+    data = tokenise(Part(["a warm film", "a dull mess", "not bad"] * 8, np.array([1, 0, 1] * 8)), tokenizer, 16)
+    recorder = SimpleNamespace(step=lambda *_: None, check_stop=before_step)
+
+    def loss_terms(batch: Batch) -> dict[str, Tensor]:
+        logits = model(batch.input_ids, attention_mask=batch.attention_mask).logits
+        return {"loss": hard_target_loss(logits, batch.labels)}
+
+    plan = Schedule(epochs=6, batch_size=3, learning_rate=1e-3, warmup=0.1, seed=0)
+    train(model, data, loss_terms, plan, Compute(torch.device("cpu"), "fp32", 2), recorder, lambda step: None)
+    return model.state_dict()
 
 
 def comparison(teacher: tuple[float, float], student: tuple[float, float]) -> Comparison:
@@ -119,6 +145,27 @@ def test_more_than_fifty_lines_are_left_out_and_said_to_be(home):
     assert lines.notes == ("You wrote 62 lines; the first 50 are compared.",)
     with pytest.raises(DistilleryError, match="51 sentences"):
         compare.answers(finished_run(home), ["film"] * 51)
+
+
+def test_questions_beside_a_training_do_not_change_what_it_learns(home):
+    run, asked = finished_run(home), threading.Semaphore(0)
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            only(run, SENTENCE)
+            asked.release()
+
+    alone = train_a_little(lambda: None)
+    asker = threading.Thread(target=ask)
+    asker.start()
+    try:
+        # Each step waits for an answer, so that the two really take turns.
+        beside = train_a_little(lambda: asked.acquire(timeout=60))
+    finally:
+        over.set()
+        asker.join(60)
+    assert all(tensor.equal(beside[name]) for name, tensor in alone.items())
 
 
 # Which runs

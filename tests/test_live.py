@@ -213,6 +213,18 @@ def test_a_run_that_ended_before_is_drawn_and_does_not_rerun(page, site, run):
     expect(page.get_by_text("ends seen: 0")).to_be_visible()
 
 
+def test_a_resumed_run_is_followed_again_and_ends_again(page, site, run):
+    run.set_status("stopped")
+    watch(page, site, run)
+    run.set_status("running")
+    page.get_by_role("button", name="Rerun").click()
+    expect(page.locator(".live-word")).to_have_text("running")
+    grow(page, run, 101, 120)
+    run.set_status("finished")
+    expect(page.get_by_text("ends seen: 1")).to_be_visible()
+    expect(page.get_by_text("script runs: 3")).to_be_visible()
+
+
 # --- asking -----------------------------------------------------------------------------------------------------
 
 
@@ -287,6 +299,14 @@ def test_a_lost_server_is_said_in_words_and_found_again(browser: Browser, site, 
         page.unroute("**/api/runs/**")
         expect(page.get_by_text("Connection lost, trying again.")).to_be_hidden()
         grow(page, run, 101, 110)
+
+
+def test_the_numbers_are_there_without_the_charts(browser: Browser, site, run):
+    with open_page(browser, []) as page:  # the browser reports the failed request as an error
+        page.route("**/plotly.min.js*", lambda route: route.abort())
+        page.goto(f"{site.url}/?run={run.folder.name}")
+        expect(page.get_by_text("The chart could not be loaded. Reload the page.")).to_have_count(3)
+        expect(tile(page, "agreement")).to_have_text("88.7\u202f%")
 
 
 def test_a_resumed_run_starts_over(page, site, run):

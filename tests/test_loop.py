@@ -14,7 +14,6 @@ from transformers import BertForSequenceClassification
 
 from core.data.labelled import Part
 from core.data.tokens import Batch, Tokens, batches_per_epoch, tokenise
-from core.distill import loop
 from core.distill.device import Compute
 from core.distill.loop import Schedule, is_due, train
 from core.distill.losses import hard_target_loss
@@ -154,15 +153,14 @@ def test_observe_is_called_before_the_first_step_and_after_each(data: Tokens) ->
 
 @pytest.mark.parametrize(("total", "warmup"), [(40, 0.25), (40, 0.05), (40, 0.5), (40, 0.0), (7, 0.05), (2, 0.5)])
 def test_the_learning_rate_warms_up_peaks_and_falls_to_nearly_nothing(total: int, warmup: float) -> None:
-    factor = loop._warm_up_then_fall(warmup, total)
-    rates = [factor(done) for done in range(total)]
+    plan = schedule(learning_rate=1.0, warmup=warmup)
+    rates = [plan.learning_rate_at(step, total) for step in range(1, total + 1)]
     peak = rates.index(max(rates))
     assert max(rates) == 1.0 and min(rates) > 0
     assert peak + 1 == max(1, round(warmup * total))
     assert rates[: peak + 1] == sorted(rates[: peak + 1])
     assert rates[peak:] == sorted(rates[peak:], reverse=True)
     assert rates[-1] <= 1.01 / max(1, total - peak - 1)
-    assert factor(total) == 0.0
     steps = np.diff(rates[peak + 1 :])
     assert np.allclose(steps, steps[:1] if len(steps) else 0)
 

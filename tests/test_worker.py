@@ -33,7 +33,7 @@ from core.runs.worker import Worker
 from tests.test_job import settings_of, use_tiny_models
 from tests.test_loop import one_thread  # noqa: F401  used by every test here
 
-LIMIT_S = 30.0
+LIMIT_S = 20.0
 STEP_S = 0.005
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -54,7 +54,7 @@ class Jobs:
         self.raises: dict[str, BaseException] = {}
         self.deaf = False
 
-    def __call__(self, settings: Settings, student: Path, teachers: Path, recorder: Any) -> dict[str, Any]:
+    def __call__(self, settings: Settings, student: Path, teachers: Path, recorder: Any, *_: Any) -> dict[str, Any]:
         name = student.parent.name
         self.order.append(name)
         self.at_once += 1
@@ -86,6 +86,8 @@ class Jobs:
 def jobs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
     stand_in = Jobs()
     monkeypatch.setattr(job, "run_job", stand_in)
+    # There is nothing to give back, and looking for it takes longer than the rest of such a run.
+    monkeypatch.setattr(execution, "_give_memory_back", lambda: None)
     yield stand_in
     stand_in.finish.set()
 
@@ -174,7 +176,7 @@ def test_a_fault_inside_a_run_fails_that_run_and_no_other(worker, jobs, ended, f
 def test_values_that_cannot_be_fetched_any_more_do_not_hide_the_failure(worker, jobs, ended, monkeypatch) -> None:
     """As after a broken GPU: what was waiting on the device fails a second time when the run is closed."""
 
-    def broken(settings: Settings, student: Path, teachers: Path, recorder: Any) -> dict[str, Any]:
+    def broken(settings: Settings, student: Path, teachers: Path, recorder: Any, *_: Any) -> dict[str, Any]:
         recorder.stage("student", 10)
         recorder.step(1, {"loss": torch.tensor(0.5)}, 1e-4, 32)
         for terms in ({"loss": torch.tensor(0.5)}, {"loss": torch.tensor(0.5), "soft": torch.tensor(0.5)}):
@@ -191,7 +193,8 @@ def test_values_that_cannot_be_fetched_any_more_do_not_hide_the_failure(worker, 
 def test_a_run_whose_folder_is_removed_ends_and_is_not_made_again(worker, jobs, ended) -> None:
     folder = worker.submit(Settings(), "removed")
     assert jobs.began.get(timeout=LIMIT_S) == "removed"
-    shutil.rmtree(folder)
+    # Renamed first: deleting file by file would race with the run that writes them.
+    shutil.rmtree(folder.rename(runs.home() / "rubbish"))
     assert ended() == ("removed", "failed")
     assert not folder.exists() and thread_of(worker).is_alive()
 
@@ -284,7 +287,7 @@ def test_starting_twice_makes_one_thread(worker, jobs) -> None:
 
 
 def test_two_servers_on_one_folder_train_each_run_once(new_worker, jobs, ended) -> None:
-    names = [f"run-{number}" for number in range(6)]
+    names = [f"run-{number}" for number in range(4)]
     servers = new_worker(), new_worker()
     for number, name in enumerate(names):
         servers[number % 2].submit(Settings(), name)
@@ -356,7 +359,7 @@ def test_a_stop_ends_the_run_that_trains_and_keeps_what_it_learned(worker, jobs,
     assert ended() == ("one", "stopped")
     status = runs.read_status(folder)
     assert status.state == "stopped" and status.sentence.startswith("Stopped by you at step ")
-    assert status.sentence.endswith("of 1000. What the student had learned is kept.")
+    assert "of 1000. What the student had learned is kept" in status.sentence
     assert status.step >= 1 and not (folder / "log.txt").exists()
 
 

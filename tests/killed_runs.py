@@ -1,0 +1,98 @@
+"""Kill real runs on tiny models with SIGKILL, resume them, and compare what they end with.
+
+    python -m tests.killed_runs HOME KILLS
+
+Prints one line of JSON. Every try is a fork of this process, made after the libraries are loaded, so that a kill lands
+in training and not in the imports; half of them wait for a checkpoint that is being written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from core.runs import folder as runs
+from core.runs.events import read_events
+from core.runs.execute import execute
+from core.runs.resume import request_resume
+from tests.test_job import settings_of, use_tiny_models
+from tests.test_resume import SETTINGS, outcome
+
+LIMIT_S = 60
+
+
+def main(home: str, kills: int) -> None:
+    """Kill until `kills` kills have landed; every run is resumed until it ends and compared with an unbroken one."""
+    os.environ["DISTILLERY_HOME"] = home
+    patch = pytest.MonkeyPatch()
+    use_tiny_models(patch)
+    _train("teacher-first")
+    expected = outcome(_train("unbroken"))
+    report = {"kills": 0, "inside_save": 0, "resumes": 0, "runs": 0, "equal": 0}
+    chance = random.Random(0)
+    while report["kills"] < kills:
+        folder = runs.create_run(settings_of(*SETTINGS), f"run-{report['runs']}")
+        while _kill_one(folder, chance, report):
+            if runs.read_status(folder).state != "interrupted":
+                raise SystemExit(f"a killed run reads as {runs.read_status(folder).state}")
+            request_resume(folder)
+            report["resumes"] += 1
+        report["runs"] += 1
+        report["equal"] += outcome(folder) == expected
+    print(json.dumps(report))
+
+
+def _train(name: str) -> Path:
+    """A run that nobody disturbs, in a fork of its own like all others."""
+    folder = runs.create_run(settings_of(*SETTINGS), name)
+    os.waitpid(_fork(folder), 0)
+    return folder
+
+
+def _fork(folder: Path) -> int:
+    child = os.fork()
+    if child == 0:
+        execute(folder)
+        os._exit(0)
+    return child
+
+
+def _kill_one(folder: Path, chance: random.Random, report: dict[str, int]) -> bool:
+    """Let the run go on and kill it once; False if it reached its end before."""
+    left_over = _saves(folder)
+    child = _fork(folder)
+    in_save = chance.random() < 0.5
+    step = _steps(folder) + chance.randint(1, 8)
+    deadline = time.monotonic() + LIMIT_S
+    while time.monotonic() < deadline:
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return False
+        saving = bool(_saves(folder) - left_over)
+        if saving if in_save else _steps(folder) >= step:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            report["kills"] += 1
+            report["inside_save"] += bool(_saves(folder) - left_over)
+            return True
+    raise SystemExit(f"{folder.name} neither ended nor reached step {step} within {LIMIT_S} s")
+
+
+def _saves(folder: Path) -> set[Path]:
+    """Checkpoints that are being written, or were when a kill came."""
+    return set((folder / "checkpoints").glob(".building-*"))
+
+
+def _steps(folder: Path) -> int:
+    events, _ = read_events(folder / "metrics.jsonl")
+    return max((event["step"] for event in events if event["event"] == "step" and event["stage"] == "student"), default=0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
