@@ -85,13 +85,15 @@ def _resume(run: str) -> int:
 
 def _train(folder: Path, leaving: threading.Event) -> int:
     print(folder, flush=True)
-    watcher = threading.Thread(target=_print_progress, args=(folder,), daemon=True)
+    over = threading.Event()
+    watcher = threading.Thread(target=_print_progress, args=(folder, over), daemon=True)
     watcher.start()
     while not worker.train_alone(folder, leaving):
         if leaving.wait(worker.RETRY_S):
             runs.request_stop(folder)
         if runs.read_status(folder).state in runs.ENDED:
             break
+    over.set()
     watcher.join(timeout=2)
     return _report(folder)
 
@@ -112,16 +114,16 @@ def _leave_on_signals() -> threading.Event:
     return leaving
 
 
-def _print_progress(folder: Path) -> None:
+def _print_progress(folder: Path, over: threading.Event) -> None:
     shown = ""
-    while (status := runs.read_status(folder)).state not in runs.ENDED:
+    while not over.is_set() and (status := runs.read_status(folder)).state not in runs.ENDED:
         line = f"{status.state}: {status.sentence}"
         if status.total_steps:
             line += f" Step {status.step} of {status.total_steps}."
         if line != shown:
             print(line, flush=True)
             shown = line
-        threading.Event().wait(2.0)
+        over.wait(2.0)
 
 
 def _report(folder: Path) -> int:

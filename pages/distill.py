@@ -9,6 +9,7 @@ from core.data.bundle import missing_assets
 from core.errors import DistilleryError
 from core.runs import folder as runs
 from core.runs import worker
+from pages.ui import form
 from pages.ui.recipe import show_plan, show_recipe
 from pages.ui.text import as_label
 from pages.ui.watch import new_run, show_queue, show_run
@@ -16,8 +17,12 @@ from pages.ui.watch import new_run, show_queue, show_run
 NEXT_RUN = "next-run-id"
 
 
-def start(settings: Settings, run_id: str) -> None:
+def start(run_id: str) -> None:
     """Queue the run that was announced on the page, and look at it."""
+    # A value typed just before the click arrives together with it, so the form is read now; a bad one is said there.
+    settings, _ = form.settings_of_form()
+    if settings is None:
+        return
     # The id was chosen when the button was drawn: however often it is clicked, it is the same run.
     worker.submit(settings, run_id)
     st.session_state[NEXT_RUN] = runs.new_run_id()
@@ -48,7 +53,7 @@ def _show_start(settings: Settings | None, problems: dict[str, str]) -> None:
             icon=":material/play_arrow:",
             disabled=settings is None or bool(missing),
             on_click=start,
-            args=(settings, run_id),
+            args=(run_id,),
         )
         if busy:
             st.caption("Another run is training. This one will wait for its turn.")

@@ -30,7 +30,7 @@ def start_demo(run_id: str) -> None:
 def show_promises() -> None:
     """The paper's three claims."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader("What the paper promises", width="content")
+        st.subheader("What the paper promises", anchor=False, width="content")
         paper_badge()
     for column, promise in zip(st.columns(3), paper.PROMISES, strict=True):
         column.metric(promise.title, promise.value, help=promise.meaning, border=True)
@@ -53,7 +53,7 @@ def show_measured() -> None:
 
 def _show_run(run_id: str, name: str, results: dict) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        title = as_label(name) if name else started(run_id)
+        title = as_label(name or started(run_id))
         st.markdown(
             f"**{title}** kept {numbers.percent(results['kept'])} of the teacher's accuracy "
             f"({numbers.percent(results['student']['accuracy'])} of "

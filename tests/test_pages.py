@@ -310,6 +310,21 @@ def test_start_queues_what_the_form_says():
     assert at.title[0].value == r"Hot \*soup\*", "a name is never markdown"
 
 
+def test_a_value_typed_just_before_start_counts():
+    at = open_page(DISTIL)
+    widget(at, "training", "epochs").set_value(8)
+    press(at, "Start")
+    assert runs.read_settings(made_runs()[0]).training.epochs == 8
+
+
+def test_a_mistake_typed_just_before_start_starts_nothing():
+    at = open_page(DISTIL)
+    for name in ("soft", "hard", "cosine"):
+        widget(at, "loss", name).set_value(0.0)
+    press(at, "Start")
+    assert not made_runs() and "All three loss weights are 0" in plain(at)
+
+
 def test_five_quick_starts_of_the_announced_run_make_one():
     for _ in range(5):
         worker.submit(Settings(), "20261122-120000-ab12")

@@ -59,7 +59,8 @@ def field(section: str, name: str, disabled: bool = False) -> None:
     low, high = bounds(model, name)
     whole = _kind(info.annotation) is int
     number = int if whole else float
-    unit = f" ({more['unit']})" if "unit" in more else ""
+    # "Epochs (epochs)" would say nothing.
+    unit = f" ({more['unit']})" if "unit" in more and more["unit"] not in info.title.lower() else ""
     optional = NoneType in get_args(info.annotation)
     st.number_input(
         f"{info.title}{unit}",

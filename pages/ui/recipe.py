@@ -27,7 +27,7 @@ def show_recipe() -> tuple[Settings | None, dict[str, str]]:
     with who:
         _show_student(problems)
     with st.expander("Data and teacher"):
-        _fields_in_columns("data", ("source", "max_examples", "max_tokens", "split_seed"))
+        _fields_in_columns("data", ("source", "max_examples", "max_tokens", "split_seed"), first_width=1.7)
         _fields_in_columns("teacher", ("epochs", "batch_size", "learning_rate", "seed"))
         st.caption("The teacher is trained once for these choices and then kept: later runs start with the student.")
     with st.expander("Training"):
@@ -147,8 +147,9 @@ def _show_probes(problems: dict[str, str]) -> None:
     st.text_input(fields["name"].title, key="form.name", max_chars=80, help=fields["name"].description, **form.KEPT)
 
 
-def _fields_in_columns(section: str, names: tuple[str, ...]) -> None:
-    for column, name in zip(st.columns(len(names)), names, strict=True):
+def _fields_in_columns(section: str, names: tuple[str, ...], first_width: float = 1) -> None:
+    columns = st.columns([first_width, *[1] * (len(names) - 1)])
+    for column, name in zip(columns, names, strict=True):
         with column:
             form.field(section, name)
 

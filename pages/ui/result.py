@@ -15,7 +15,6 @@ from core.runs.folder import BrokenRun, read_results
 from pages.ui import numbers
 from pages.ui.origin import demo_scale_badge, measured_badge, paper_badge
 
-
 SHARES = ("kept", "agreement", "majority")
 FACTS = ("split", "examples", "seed", "elapsed_s", "teacher_from_cache", "compute")
 OF_A_MODEL = ("parameters", "encoder_parameters", "size_mb", "ms_per_sentence")

@@ -77,7 +77,7 @@ def started(run_id: str) -> str:
 
 def _show_title(folder: Path, name: str, status: runs.Status) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.title(as_label(name) if name else started(folder.name), width="content")
+        st.title(as_label(name or started(folder.name)), anchor=False, width="content")
         if status.state in STATE_COLOURS:
             st.badge(status.state, color=STATE_COLOURS[status.state])
         st.space("stretch")

@@ -144,7 +144,7 @@ export class Chart {
         showgrid: false,
         showticklabels: !empty || x[1] > 2,
         tickformat: ",d",
-        title: { text: "step", standoff: 6 },
+        title: { text: "step", font: { size: 13 }, standoff: 6 },
         unifiedhovertitle: { text: "step %{x:,d}" },
         spikethickness: 1,
         spikecolor: look.quiet,

@@ -9,6 +9,7 @@ import { Run } from "./store.js"
 const LABEL_WIDTH = { loss: 62, terms: 74, scores: 118 }
 const WORTH_DRAWING_PX = 0.5
 const WIDTH_OF_A_BUCKET_PX = 1.5
+const NO_CHART = "The chart could not be loaded. Reload the page."
 
 const views = new WeakMap()
 
@@ -40,7 +41,7 @@ class LiveView {
     this.wasWatched = data.watched
   }
 
-  /** Style and plotly come while the first answer is on its way. */
+  /** Style and plotly come while the first answer is on its way; the numbers do not wait for plotly. */
   async open() {
     const style = document.createElement("link")
     style.rel = "stylesheet"
@@ -51,11 +52,16 @@ class LiveView {
     for (const [name, colour] of Object.entries(this.data.colours)) this.root.style.setProperty(`--${name}`, colour)
     this.panel = new Panel(this.root, (name, choice) => this.choose(name, choice))
     this.root.style.visibility = "hidden"
-    this.plotly = await loadPlotly(this.address(this.data.plotly))
+    const library = loadPlotly(this.address(this.data.plotly)).catch(() => null)
     await styled
     this.root.style.visibility = ""
+    this.plotly = await library
     if (this.closed) return
     const rooms = Object.entries(this.panel.rooms)
+    if (!this.plotly) {
+      for (const [, room] of rooms) room.textContent = NO_CHART
+      return
+    }
     this.charts = Object.fromEntries(rooms.map(([kind, room]) => [kind, this.chart(kind, room)]))
     this.draw()
   }
