@@ -86,7 +86,7 @@ def _latencies(page: Page) -> list[float]:
     for click in range(CLICKS):
         name, weight = (("Equal", "1.00"), ("Paper 5/2/1", "5.00"))[click % 2]
         began = time.monotonic()
-        page.get_by_role("button", name=name).click()
+        page.get_by_role("radio", name=name).click()
         expect(page.get_by_label("Soft targets (L_ce)")).to_have_value(weight, timeout=20_000)
         settled(page)
         times.append(time.monotonic() - began)

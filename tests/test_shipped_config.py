@@ -29,6 +29,7 @@ EXPECTED = {
         "showEmailPrompt": False,
         "disconnectedSessionTTL": 600,
     },
+    "runner": {"postScriptGC": False},
     "browser": {"gatherUsageStats": False},
     "client": {
         "showErrorDetails": "none",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
+import threading
 from pathlib import Path
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import (
     BertForSequenceClassification,
@@ -25,6 +27,10 @@ disable_progress_bar()
 
 Classifier = BertForSequenceClassification | DistilBertForSequenceClassification
 CLASSES = {"bert": BertForSequenceClassification, "distilbert": DistilBertForSequenceClassification}
+
+
+_one_at_a_time = threading.Lock()
+"""from_pretrained exchanges methods of its base class while it works; two at once can leave them exchanged for good."""
 
 
 class ModelError(DistilleryError):
@@ -53,12 +59,16 @@ def load_classifier(folder: Path) -> tuple[Classifier, BertTokenizer]:
         kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
         if kind not in CLASSES:
             raise ModelError(f"{folder.name}/config.json names the model type {kind!r}; expected bert or distilbert.")
+        # Without this file the tokenizer opens all the same, with no words in it.
+        if not (folder / "tokenizer.json").is_file():
+            raise ModelError(f"The model in {folder.name}/ has no tokenizer.json; it may have been deleted.")
         # Not memory-mapped: a file that is cut or overwritten later must not change, or crash, a loaded model.
-        model, report = CLASSES[kind].from_pretrained(
-            folder, use_safetensors=True, disable_mmap=True, output_loading_info=True, local_files_only=True
-        )
+        with _one_at_a_time:
+            model, report = CLASSES[kind].from_pretrained(
+                folder, use_safetensors=True, disable_mmap=True, output_loading_info=True, local_files_only=True
+            )
         tokenizer = BertTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, AttributeError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, AttributeError, RuntimeError, SafetensorError, StrictDataclassError) as error:
         raise ModelError(f"The model in {folder.name}/ cannot be opened: {error}") from error
     wrong = [*report["missing_keys"], *report["unexpected_keys"], *report["mismatched_keys"]]
     if wrong:

@@ -52,7 +52,6 @@ class Shelf:
         self._capacity = capacity
         self._places: OrderedDict[Path, _Place] = OrderedDict()
         self._guard = Lock()
-        self._loading = Lock()
 
     def get(self, folder: Path) -> Loaded:
         """The model in `folder`, loaded at most once however many threads ask, and again if its weights changed.
@@ -89,10 +88,7 @@ class Shelf:
 
     def _fill(self, folder: Path, place: _Place) -> None:
         try:
-            # One after the other: from_pretrained exchanges methods of its base class while it works, and two
-            # at once can leave the exchanged ones behind for good.
-            with self._loading:
-                loaded = self._load(folder)
+            loaded = self._load(folder)
         except BaseException as error:  # noqa: BLE001  handed to every thread that waits, this one included
             with self._guard:
                 if self._places.get(folder) is place:
@@ -114,18 +110,10 @@ def _stamp(folder: Path) -> Stamp:
 def _open(folder: Path) -> Loaded:
     # Importing torch takes seconds, and a page that only lists runs can do without.
     import torch
-    from huggingface_hub.errors import StrictDataclassError
-    from safetensors import SafetensorError
 
     from core.models.saved import load_classifier
 
-    # Without this file the tokeniser opens all the same, with no words in it.
-    if not (folder / "tokenizer.json").is_file():
-        raise DistilleryError(f"The model in {folder.name}/ has no tokenizer.json; it may have been deleted.")
-    try:
-        model, tokenizer = load_classifier(folder)
-    except (SafetensorError, StrictDataclassError) as error:
-        raise DistilleryError(f"The model in {folder.name}/ cannot be opened: {error}") from error
+    model, tokenizer = load_classifier(folder)
     model.float().requires_grad_(False)
     with torch.inference_mode():
         # The first pass of a process allocates and is several times slower: nobody should be shown that number.
