@@ -87,7 +87,7 @@ def _latencies(page: Page) -> list[float]:
         name, weight = (("Equal", "1.00"), ("Paper 5/2/1", "5.00"))[click % 2]
         began = time.monotonic()
         page.get_by_role("radio", name=name).click()
-        expect(page.get_by_label("Soft targets (L_ce)")).to_have_value(weight, timeout=20_000)
+        expect(page.get_by_role("spinbutton", name="Soft targets (L_ce)")).to_have_value(weight, timeout=20_000)
         settled(page)
         times.append(time.monotonic() - began)
         time.sleep(0.3)

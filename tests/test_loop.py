@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 from transformers import BertForSequenceClassification
 
 from core.data.labelled import Part
@@ -185,6 +186,26 @@ def test_one_step_is_the_step_of_the_released_optimiser(data: Tokens) -> None:
     (gradient,) = gradients
     expected = before - 1e-3 * gradient / (gradient.abs() + 1e-6)
     torch.testing.assert_close(model.classifier.weight.detach(), expected, rtol=1e-3, atol=1e-7)
+
+
+@pytest.mark.parametrize(("scale", "clipped"), [(1e4, True), (1e-4, False)])
+def test_large_gradients_are_clipped_to_5_and_small_ones_left_alone(data: Tokens, scale: float, clipped: bool) -> None:
+    model, norms = model_of(), []
+
+    def look(*_: Any) -> None:
+        norms.append(torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None]).item())
+
+    def loss_terms(batch: Batch) -> dict[str, Tensor]:
+        logits = model(batch.input_ids, attention_mask=batch.attention_mask).logits
+        return {"loss": scale * hard_target_loss(logits, batch.labels)}
+
+    hook = register_optimizer_step_pre_hook(look)
+    try:
+        train(model, data, loss_terms, schedule(), COMPUTE, Listener(), lambda step: None)
+    finally:
+        hook.remove()
+    assert len(norms) == 9
+    assert norms == pytest.approx([5.0] * 9, rel=1e-3) if clipped else max(norms) < 0.1
 
 
 @pytest.mark.parametrize("stop_at", [0, 1, 4, 8])

@@ -90,6 +90,6 @@ def _cut_before_student(metrics: Path) -> None:
 def _parse(line: bytes) -> dict[str, Any]:
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return event if isinstance(event, dict) else {}
