@@ -13,8 +13,9 @@ from playwright.sync_api import Browser, Page
 from tests.browser import chromium, find_chromium, open_page
 from tests.serving import Server, launch
 
-# Before anything imports the libraries that read them: no test reaches a network.
+# Before anything imports the libraries that read them: no test reaches a network, and no waiting thread spins.
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 

@@ -91,7 +91,8 @@ def _saves(folder: Path) -> set[Path]:
 
 def _steps(folder: Path) -> int:
     events, _ = read_events(folder / "metrics.jsonl")
-    return max((event["step"] for event in events if event["event"] == "step" and event["stage"] == "student"), default=0)
+    mine = (event for event in events if event["stage"] == "student" and event["event"] == "step")
+    return max((event["step"] for event in mine), default=0)
 
 
 if __name__ == "__main__":

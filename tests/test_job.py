@@ -23,7 +23,7 @@ from core.config import WEIGHT_PRESETS, Settings
 from core.data.bundle import BundleError
 from core.data.labelled import LabelledData, Part
 from core.data.tokens import Batch, Tokens, tokenise
-from core.distill import job, teacher_stage
+from core.distill import session, student_stage, teacher_stage
 from core.distill.cache import teacher_key
 from core.distill.device import Compute
 from core.errors import DistilleryError
@@ -75,8 +75,8 @@ def teachable(labels: int = 2) -> BertForSequenceClassification:
 def use_tiny_models(patch: pytest.MonkeyPatch) -> None:
     """A tiny teacher of 6 layers and 240 sentences in place of the bundled ones."""
     patch.setattr(teacher_stage, "bundled_teacher", lambda names, seed: teachable(len(names)))
-    patch.setattr(job, "bundled_tokenizer", tiny_tokenizer)
-    patch.setattr(job, "load_labelled", lambda settings: synthetic_reviews())
+    patch.setattr(session, "bundled_tokenizer", tiny_tokenizer)
+    patch.setattr(session, "load_labelled", lambda settings: synthetic_reviews())
 
 
 def settings_of(*assignments: str) -> Settings:
@@ -213,7 +213,7 @@ def test_scores_and_probes_run_from_before_the_first_step_to_the_last(first: Pat
     assert begin["weights"] == {"soft": 5.0, "hard": 2.0, "cosine": 1.0}
     assert 0.8 < begin["teacher_accuracy"] <= 1.0 and 0.5 <= begin["majority"] < 0.7
     scores, probes = events(first, "score"), events(first, "probe")
-    assert scores[0]["step"] == 0 and scores[-1]["step"] == 24 and len(scores) == job.SCORES + 1
+    assert scores[0]["step"] == 0 and scores[-1]["step"] == 24 and len(scores) == student_stage.SCORES + 1
     assert probes[0]["step"] == 0 and probes[-1]["step"] == 24
     assert all(0 <= score[name] <= 1 for score in scores for name in ("accuracy", "agreement"))
     for probe in probes:
@@ -318,7 +318,7 @@ def test_a_stop_in_the_teachers_stage_leaves_no_half_teacher(
 
 def test_a_loss_that_is_no_number_ends_the_run_with_the_step(first: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is recorded as a gap, and no student full of NaN is left behind."""
-    monkeypatch.setattr(job, "hard_target_loss", lambda logits, labels: logits.sum() * math.nan)
+    monkeypatch.setattr(student_stage, "hard_target_loss", lambda logits, labels: logits.sum() * math.nan)
     folder = run_once("no-number")
     status = runs.read_status(folder)
     assert status.state == "failed" and status.sentence.startswith("The loss became nan at step 1 ")
@@ -331,7 +331,7 @@ def test_a_missing_bundle_ends_the_run_with_its_sentence(first: Path, monkeypatc
     def missing(_: Any) -> LabelledData:
         raise BundleError("The bundled file x is missing. Install it with: pip install y")
 
-    monkeypatch.setattr(job, "load_labelled", missing)
+    monkeypatch.setattr(session, "load_labelled", missing)
     folder = run_once("no-bundle")
     assert runs.read_status(folder).sentence == "The bundled file x is missing. Install it with: pip install y"
     assert not events(folder, "stage")
@@ -403,7 +403,7 @@ def test_padding_changes_neither_the_loss_nor_its_gradients(tmp_path: Path) -> N
     assert batch.attention_mask.min() == 0, "the batch itself is padded too"
 
     def measured(batch: Batch) -> tuple[dict[str, float], Tensor]:
-        terms = job._loss_terms(settings, student, outputs)(batch)
+        terms = student_stage.loss_terms(settings.loss, student, outputs)(batch)
         student.zero_grad()
         terms["loss"].backward()
         gradient = torch.cat([p.grad.flatten() for p in student.parameters() if p.grad is not None])
@@ -427,7 +427,7 @@ def test_a_student_that_is_its_teacher_has_no_soft_and_no_cosine_loss(tmp_path: 
     student.forward = with_tanh(student)  # type: ignore[method-assign]
     outputs = teacher_stage.teacher_outputs(teacher, tokens, tmp_path, True, COMPUTE, Listener())
     batch = tokens.batch(np.arange(8), COMPUTE.device)
-    terms = job._loss_terms(settings, student, outputs)(batch)
+    terms = student_stage.loss_terms(settings.loss, student, outputs)(batch)
     assert terms["soft"].item() == pytest.approx(0.0, abs=1e-6)
     assert terms["cosine"].item() == pytest.approx(0.0, abs=1e-6)
     assert terms["hard"].item() > 0.1

@@ -21,7 +21,7 @@ import pytest
 import torch
 
 from core.config import Settings
-from core.distill import job
+from core.distill import job, student_stage
 from core.distill.recorder import StopRequested
 from core.errors import DistilleryError
 from core.runs import execute as execution
@@ -451,7 +451,7 @@ def test_no_model_and_no_tensor_outlives_its_run(monkeypatch: pytest.MonkeyPatch
     """Real tiny models: an exception that was kept would keep its frames, and they everything that was computed."""
     use_tiny_models(monkeypatch)
     kept: list[weakref.ref] = []
-    build_student, cosine = job.build_student, job.hidden_cosine_loss
+    build_student, cosine = student_stage.build_student, student_stage.hidden_cosine_loss
 
     def build(teacher: torch.nn.Module, *rest: Any) -> torch.nn.Module:
         student = build_student(teacher, *rest)
@@ -462,8 +462,8 @@ def test_no_model_and_no_tensor_outlives_its_run(monkeypatch: pytest.MonkeyPatch
         kept.append(weakref.ref(student))
         raise torch.OutOfMemoryError("out of memory")
 
-    monkeypatch.setattr(job, "build_student", build)
-    monkeypatch.setattr(job, "hidden_cosine_loss", fail if end == "failed" else cosine)
+    monkeypatch.setattr(student_stage, "build_student", build)
+    monkeypatch.setattr(student_stage, "hidden_cosine_loss", fail if end == "failed" else cosine)
     before = tensors()
     folder = runs.create_run(settings_of(), "one")
     metrics = folder / "metrics.jsonl"

@@ -16,17 +16,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from core.config import Settings
 from core.data.tokens import Batch, Tokens, scoring_batches
-from core.distill.checkpoint import Keeper
 from core.distill.device import Compute
 from core.distill.loop import Schedule, is_due, train
 from core.distill.losses import hard_target_loss
 from core.distill.recorder import Recorder
+from core.distill.session import Session
 from core.errors import DistilleryError
-from core.models.saved import load_classifier, save_model
+from core.models.saved import ModelError, load_classifier, save_model
 from core.models.teacher import bundled_teacher
-from core.scoring.predict import accuracy, predict
+from core.scoring.predict import accuracy
 
 SCORES = 6
 HIDDEN = "train_hidden.npy"
@@ -56,20 +55,12 @@ class TeacherOutputs:
         return torch.from_numpy(np.concatenate(rows)).to(batch.input_ids.device)
 
 
-def fine_tune(
-    settings: Settings,
-    label_names: tuple[str, ...],
-    train_part: Tokens,
-    validation: Tokens,
-    compute: Compute,
-    recorder: Recorder,
-    keeper: Keeper | None = None,
-) -> PreTrainedModel:
+def fine_tune(session: Session) -> PreTrainedModel:
     """The bundled teacher, trained on the task with plain cross-entropy."""
-    chosen = settings.teacher
-    model = bundled_teacher(label_names, chosen.seed).to(compute.device)
+    chosen, task, compute = session.settings.teacher, session.task, session.compute
+    model = bundled_teacher(task.label_names, chosen.seed).to(compute.device)
     schedule = Schedule(chosen.epochs, chosen.batch_size, chosen.learning_rate, warmup=0.05, seed=chosen.seed)
-    total = schedule.total_steps(len(train_part))
+    total = schedule.total_steps(len(task.train))
 
     def loss_terms(batch: Batch) -> dict[str, Tensor]:
         logits = model(batch.input_ids, attention_mask=batch.attention_mask).logits
@@ -77,20 +68,26 @@ def fine_tune(
 
     def observe(step: int) -> None:
         if is_due(step, total, SCORES):
-            logits = predict(model, validation, compute, recorder.check_stop)
-            recorder.score(step, accuracy=accuracy(logits, validation.labels))
+            logits = session.predict(model, task.validation)
+            session.recorder.score(step, accuracy=accuracy(logits, task.validation.labels))
 
-    recorder.stage("teacher", total)
-    train(model, train_part, loss_terms, schedule, compute, recorder, observe, "teacher", keeper)
+    session.recorder.stage("teacher", total)
+    train(model, task.train, loss_terms, schedule, compute, session.recorder, observe, "teacher", session.keeper)
     return model
 
 
 def load_or_make(
     folder: Path, tokenizer: PreTrainedTokenizerBase, make: Callable[[], PreTrainedModel]
 ) -> PreTrainedModel:
-    """The teacher kept in `folder`, or a new one that is then kept there. Dropout off, no gradients."""
+    """The teacher kept in `folder`, or a new one that is then kept there. Dropout off, no gradients.
+
+    Raises ModelError, saying what to delete, if the one that is kept there is damaged.
+    """
     if (folder / "config.json").exists():
-        model, _ = load_classifier(folder)
+        try:
+            model, _ = load_classifier(folder)
+        except ModelError as error:
+            raise ModelError(f"{error} Delete {folder.parent}, and the next run trains the teacher anew.") from error
     else:
         model = make()
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -84,7 +84,15 @@ def _train(folder: Path, settings: Settings, recorder: Recorder) -> None:
     # Only now: until the results are on the disk the checkpoints are what the run can go on from.
     shutil.rmtree(checkpoints, ignore_errors=True)
     if not resumed:
-        estimate.learn(predicted, results["elapsed_s"])
+        _remember_pace(predicted, results["elapsed_s"])
+
+
+def _remember_pace(predicted: estimate.Plan, elapsed_s: float) -> None:
+    try:
+        estimate.learn(predicted, elapsed_s)
+    except OSError as error:
+        # The run is complete; only the next estimate is the worse for it.
+        log.warning("how long the run took could not be kept: %s", error)
 
 
 def _stopped_sentence(folder: Path, status: runs.Status, leaving: bool) -> str:
