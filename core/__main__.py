@@ -20,6 +20,7 @@ from core.runs import worker
 from core.runs.owner import this_process
 from core.runs.resume import request_resume
 from core.settings_file import SettingsError, override, read_settings_file
+from core.storage import home
 
 FINISHED, FAILED, BAD_SETTINGS, STOPPED = 0, 1, 2, 3
 
@@ -44,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return FAILED
     except OSError as error:
-        print(f"{error.filename or runs.home()} cannot be used: {error.strerror}.", file=sys.stderr)
+        print(f"{error.filename or home()} cannot be used: {error.strerror}.", file=sys.stderr)
         return FAILED
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from core.config import DataSettings, Settings
 from core.distill.cache import teacher_key
 from core.models.size import Shape, student_shape, teacher_shape
-from core.runs.folder import BrokenRun, cache_root, read_json, write_json
+from core.storage import BrokenRun, cache_root, read_json, write_json
 
 TEXTS = {"rotten_tomatoes": (8_530, 27.4), "imdb": (24_902, 314.0)}
 """Examples without duplicates, and word pieces in one on average."""

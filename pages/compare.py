@@ -6,8 +6,8 @@ import streamlit as st
 
 from core.errors import DistilleryError
 from core.runs import folder as runs
-from core.scoring import compare
-from core.scoring.compare import RunToCompare
+from core.runs.comparable import RunToCompare, comparable_runs, model_folders
+from core.scoring.answers import answers, is_loaded, read_lines
 from pages.ui import numbers
 from pages.ui.answers import show_answers
 from pages.ui.text import as_label, clean, show_text
@@ -101,7 +101,7 @@ def show_question(usable: list[RunToCompare], unusable: list[RunToCompare]) -> t
 
 def show_answer(run: RunToCompare, text: str) -> None:
     """Both models' answers; a sentence that says what went wrong where there are none."""
-    lines = compare.read_lines(text)
+    lines = read_lines(text)
     if not lines.sentences:
         st.info("Type a sentence, or click an example.")
         return
@@ -109,11 +109,12 @@ def show_answer(run: RunToCompare, text: str) -> None:
         st.caption(note)
     try:
         folder = runs.run_folder(run.run_id)
-        if compare.is_loaded(folder):
-            comparisons = compare.answers(folder, lines.sentences)
+        models, max_tokens = model_folders(folder), runs.read_settings(folder).data.max_tokens
+        if is_loaded(models):
+            comparisons = answers(models, lines.sentences, max_tokens)
         else:
             with st.spinner("Opening both models. This takes a few seconds, once."), st.skeleton(height=240):
-                comparisons = compare.answers(folder, lines.sentences)
+                comparisons = answers(models, lines.sentences, max_tokens)
     except DistilleryError as error:
         st.error(as_label(str(error), 500))
         return
@@ -122,7 +123,7 @@ def show_answer(run: RunToCompare, text: str) -> None:
 
 st.title("Compare", anchor=False)
 st.write("Does the small student still say what its large teacher says? Type a sentence and see both answers.")
-everything = compare.comparable_runs()
+everything = comparable_runs()
 usable = [run for run in everything if not run.reason]
 unusable = [run for run in everything if run.reason]
 if usable:

@@ -14,6 +14,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 from torch import Tensor
 
+from core import storage
 from core.data.labelled import Part
 from core.data.tokens import Batch, tokenise
 from core.distill.device import Compute
@@ -23,8 +24,9 @@ from core.errors import DistilleryError
 from core.models import shelf
 from core.models.saved import load_classifier
 from core.runs import folder as runs
-from core.scoring import compare
-from core.scoring.compare import Answer, Comparison
+from core.runs.comparable import comparable_runs, model_folders
+from core.scoring import answers as scoring
+from core.scoring.answers import Answer, Comparison, Lines, read_lines
 from pages.ui.answers import bars, gap, table, verdict
 from tests.serving import ROOT
 from tests.tiny import finished_run, tiny_teacher, tiny_tokenizer
@@ -39,8 +41,13 @@ def _empty_shelf():
     shelf.unload_all()
 
 
+def ask(run_dir: Path, sentences: list[str]) -> list[Comparison]:
+    """What the run's teacher and student say, as the page asks them."""
+    return scoring.answers(model_folders(run_dir), sentences, runs.read_settings(run_dir).data.max_tokens)
+
+
 def only(run_dir: Path, sentence: str) -> Comparison:
-    (comparison,) = compare.answers(run_dir, [sentence])
+    (comparison,) = ask(run_dir, [sentence])
     return comparison
 
 
@@ -74,7 +81,7 @@ def test_answers_are_those_of_both_saved_models(home):
     run = finished_run(home)
     found = only(run, SENTENCE)
     assert list(found.answers) == ["teacher", "student"]
-    for role, folder in compare.model_folders(run).items():
+    for role, folder in model_folders(run).items():
         model, tokenizer = load_classifier(folder)
         with torch.no_grad():
             logits = model(tokenizer(SENTENCE, return_tensors="pt")["input_ids"]).logits[0]
@@ -93,7 +100,7 @@ def test_asking_disturbs_nothing_that_a_training_uses(home):
     run = finished_run(home)
     torch.manual_seed(3)
     random, threads = torch.get_rng_state(), torch.get_num_threads()
-    compare.answers(run, [SENTENCE] * 7)
+    ask(run, [SENTENCE] * 7)
     assert torch.get_rng_state().equal(random)
     assert torch.get_num_threads() == threads
     assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
@@ -101,7 +108,7 @@ def test_asking_disturbs_nothing_that_a_training_uses(home):
 
 def test_the_same_question_has_the_same_answer(home):
     run = finished_run(home)
-    first, again = only(run, SENTENCE), compare.answers(run, ["bad", SENTENCE])[1]
+    first, again = only(run, SENTENCE), ask(run, ["bad", SENTENCE])[1]
     for role in first.answers:
         assert first.answers[role].probabilities == again.answers[role].probabilities
 
@@ -110,7 +117,7 @@ def test_the_same_question_has_the_same_answer(home):
 def test_control_tokens_are_plain_text(home, typed):
     run = finished_run(home)
     loaded = shelf.get(run / "student")
-    ids, _ = compare._word_pieces(loaded, f"a {typed} film", 64)
+    ids, _ = scoring._word_pieces(loaded, f"a {typed} film", 64)
     inside = ids[0, 1:-1].tolist()
     assert not set(inside) & set(loaded.tokenizer.all_special_ids)
     assert only(run, f"a {typed} film").answers
@@ -128,23 +135,23 @@ def test_long_text_is_cut_and_said_to_be(home):
     run = finished_run(home)
     assert all(answer.was_cut for answer in only(run, "good " * 500).answers.values())
     assert not any(answer.was_cut for answer in only(run, "good").answers.values())
-    lines = compare.read_lines("x" * 10_001)
+    lines = read_lines("x" * 10_001)
     assert len(lines.sentences[0]) == 10_000
     assert lines.notes == ("Line 1 has 10001 characters; the first 10000 are read.",)
 
 
 def test_lines_are_sentences_and_empty_ones_are_skipped():
-    assert compare.read_lines("one\r\n\n   \n two \n").sentences == ("one", "two")
-    assert compare.read_lines(" \n\n") == compare.Lines((), ())
-    assert compare.read_lines("a \udfff b").sentences == ("a \ufffd b",)
+    assert read_lines("one\r\n\n   \n two \n").sentences == ("one", "two")
+    assert read_lines(" \n\n") == Lines((), ())
+    assert read_lines("a \udfff b").sentences == ("a \ufffd b",)
 
 
 def test_more_than_fifty_lines_are_left_out_and_said_to_be(home):
-    lines = compare.read_lines("\n".join("film" for _ in range(62)))
+    lines = read_lines("\n".join("film" for _ in range(62)))
     assert len(lines.sentences) == 50
     assert lines.notes == ("You wrote 62 lines; the first 50 are compared.",)
     with pytest.raises(DistilleryError, match="51 sentences"):
-        compare.answers(finished_run(home), ["film"] * 51)
+        ask(finished_run(home), ["film"] * 51)
 
 
 def test_questions_beside_a_training_do_not_change_what_it_learns(home):
@@ -174,7 +181,7 @@ def test_questions_beside_a_training_do_not_change_what_it_learns(home):
 def test_finished_runs_come_first_the_newest_of_them_first(home):
     for run_id, state in (("1", "finished"), ("2", "finished"), ("3", "stopped")):
         finished_run(home, run_id, name=f"run {run_id}", state=state)
-    found = compare.comparable_runs()
+    found = comparable_runs()
     assert [(run.run_id, run.name, run.state) for run in found] == [
         ("2", "run 2", "finished"), ("1", "run 1", "finished"), ("3", "run 3", "stopped")
     ]  # fmt: skip
@@ -191,14 +198,14 @@ def test_finished_runs_come_first_the_newest_of_them_first(home):
         (lambda run: (run / "status.json").write_text("[]"), "does not hold a JSON object"),
         (lambda run: runs.write_json(run / "teacher.json", {"key": "../../secret"}), "does not name a teacher"),
         (lambda run: runs.write_json(run / "teacher.json", {"key": 7}), "does not name a teacher"),
-        (lambda run: shutil.rmtree(runs.cache_root() / "teachers"), "no longer in the cache"),
+        (lambda run: shutil.rmtree(storage.cache_root() / "teachers"), "no longer in the cache"),
         (lambda run: runs.write_status(run, runs.Status("queued", "Waiting.")), None),
     ],
 )
 def test_a_run_that_cannot_be_compared_says_why(home, break_it, reason):
     run = finished_run(home)
     break_it(run)
-    (found,) = compare.comparable_runs()
+    (found,) = comparable_runs()
     assert found.run_id == run.name
     if reason is not None:
         assert reason in found.reason
@@ -207,7 +214,7 @@ def test_a_run_that_cannot_be_compared_says_why(home, break_it, reason):
 def test_a_run_without_a_student_says_what_became_of_it(home):
     run = finished_run(home, state="stopped")
     shutil.rmtree(run / "student")
-    assert compare.comparable_runs()[0].reason == "It was stopped before its student had begun to learn."
+    assert comparable_runs()[0].reason == "It was stopped before its student had begun to learn."
 
 
 # How it is said
@@ -309,7 +316,7 @@ def test_several_lines_are_a_table(home):
     run = finished_run(home)
     at = open_page()
     type_text(at, "good\n\nbad\nwarm funny film")
-    agreeing = sum(found.agree for found in compare.answers(run, ["good", "bad", "warm funny film"]))
+    agreeing = sum(found.agree for found in ask(run, ["good", "bad", "warm funny film"]))
     assert f"They agree on {agreeing} of 3." in words(at)
     assert at.dataframe[0].value["Sentence"].tolist() == ["good", "bad", "warm funny film"]
 
@@ -330,7 +337,7 @@ def read_as_markdown(at: AppTest) -> list[str]:
 
 def test_hostile_text_is_never_read_as_markdown(home):
     run = finished_run(home, name=HOSTILE)
-    for folder in compare.model_folders(run).values():
+    for folder in model_folders(run).values():
         config = runs.read_json(folder / "config.json")
         runs.write_json(folder / "config.json", config | {"id2label": {"0": HOSTILE, "1": f"{HOSTILE} too"}})
     finished_run(home, run_id="2", name=HOSTILE, key="f" * 16)

@@ -17,6 +17,7 @@ from typing import Any, get_args
 
 import pytest
 
+from core import storage
 from core.config import Settings
 from core.runs import folder as runs
 from core.runs import owner
@@ -46,7 +47,9 @@ def run() -> Path:
 def dead() -> dict[str, str | int]:
     """The owner that a process of this machine was, which has ended since."""
     code = "import json; from core.runs.owner import this_process; print(json.dumps(this_process()))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=runs.PROJECT, capture_output=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=storage.PROJECT, capture_output=True, check=True, timeout=60
+    )
     return json.loads(done.stdout)
 
 
@@ -66,7 +69,7 @@ def test_only_the_user_can_read_a_run(run: Path) -> None:
     with EventWriterOf(run) as writer:
         writer.append({"event": "step"})
     runs.request_stop(run)
-    assert [mode(folder) for folder in (runs.runs_root(), runs.cache_root(), run)] == [0o700] * 3
+    assert [mode(folder) for folder in (runs.runs_root(), storage.cache_root(), run)] == [0o700] * 3
     assert {mode(path) for path in run.iterdir()} == {0o600} and len(names(run)) == 4
 
 
@@ -119,7 +122,7 @@ def test_a_full_disk_leaves_no_half_run(monkeypatch: pytest.MonkeyPatch) -> None
 def test_an_id_that_is_no_plain_name_is_not_made(run_id: str) -> None:
     with pytest.raises(BrokenRun, match="A run cannot be called"):
         runs.create_run(Settings(), run_id)
-    assert names(runs.home()) <= {"runs"} and not any(runs.runs_root().iterdir())
+    assert names(storage.home()) <= {"runs"} and not any(runs.runs_root().iterdir())
 
 
 @pytest.mark.parametrize(
@@ -434,6 +437,6 @@ def test_a_killed_writer_loses_nothing_it_has_written(run: Path, tmp_path: Path)
         "for step in range(50): writer.append({'step': step})\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(run / "metrics.jsonl")], cwd=runs.PROJECT, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code, str(run / "metrics.jsonl")], cwd=storage.PROJECT, timeout=60)
     assert done.returncode < 0
     assert len(read_events(run / "metrics.jsonl")[0]) == 50

@@ -16,6 +16,7 @@ from core.config import WEIGHT_PRESETS, Settings, StudentSettings, TrainingSetti
 from core.data import bundle
 from core.runs import folder as runs
 from core.runs import worker
+from core.runs.owner import this_process
 from core.settings_file import parse_settings
 from pages.ui import form, numbers
 from tests.made_runs import RESULTS, make_run
@@ -559,6 +560,35 @@ def test_a_run_deleted_while_it_is_open_is_a_sentence(home):
     at = open_page(DISTIL, run=folder.name)
     shutil.rmtree(folder)
     assert "There is no run called" in plain(draw(at))
+
+
+@pytest.mark.parametrize(("state", "label"), [("running", "Stop"), ("queued", "Stop"), ("failed", "Resume")])
+def test_a_click_on_a_run_that_has_just_been_deleted_is_answered_in_words(home, state, label):
+    folder = make_run(home, state=state)
+    at = open_page(DISTIL, run=folder.name)
+    shutil.rmtree(folder)
+    assert "There is no run called" in plain(press(at, label))
+
+
+def test_settings_of_a_run_that_has_just_been_deleted_leave_the_form_as_it_is(home):
+    folder = make_run(home, state="failed")
+    at = open_page(DISTIL, run=folder.name)
+    shutil.rmtree(folder)
+    assert "There is no run called" in plain(press(at, "Use these settings again"))
+
+
+def test_a_run_that_another_tab_has_resumed_is_not_resumed_again(home):
+    folder = make_run(home, state="stopped")
+    at = open_page(DISTIL, run=folder.name)
+    runs.write_status(folder, runs.Status("running", "The student learns.", "student", 41, 100, owner=this_process()))
+    assert "running" in str(press(at, "Resume").get("toast")[0].proto) and runs.read_status(folder).state == "running"
+
+
+def test_a_waiting_run_that_has_just_been_deleted_is_gone_when_it_is_removed(home):
+    folder = make_run(home, state="queued")
+    at = open_page(DISTIL)
+    shutil.rmtree(folder)
+    assert "Waiting" not in words(press(at, "Remove")) and not made_runs()
 
 
 def test_foreign_names_are_never_markdown(home):

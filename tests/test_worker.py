@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 import torch
 
+from core import storage
 from core.config import Settings
 from core.distill import job, student_stage
 from core.distill.recorder import StopRequested
@@ -194,7 +195,7 @@ def test_a_run_whose_folder_is_removed_ends_and_is_not_made_again(worker, jobs, 
     folder = worker.submit(Settings(), "removed")
     assert jobs.began.get(timeout=LIMIT_S) == "removed"
     # Renamed first: deleting file by file would race with the run that writes them.
-    shutil.rmtree(folder.rename(runs.home() / "rubbish"))
+    shutil.rmtree(folder.rename(storage.home() / "rubbish"))
     assert ended() == ("removed", "failed")
     assert not folder.exists() and thread_of(worker).is_alive()
 
@@ -339,6 +340,7 @@ def test_broken_and_foreign_folders_do_not_stop_the_queue(worker, jobs, ended) -
 HOLDER = """
 import sys
 from core.runs.worker import machine_lock
+from core import storage
 with machine_lock():
     print("held", flush=True)
     sys.stdin.read()
@@ -358,7 +360,7 @@ def test_while_another_process_trains_the_worker_waits(worker, jobs, ended, monk
     monkeypatch.setattr(worker_module, "train_alone", and_tell)
     command = [sys.executable, "-c", HOLDER]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=runs.PROJECT, env=dict(os.environ), **pipes) as holder:
+    with subprocess.Popen(command, cwd=storage.PROJECT, env=dict(os.environ), **pipes) as holder:
         try:
             assert holder.stdout.readline() == b"held\n"
             jobs.finish.set()

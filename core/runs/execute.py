@@ -18,6 +18,7 @@ from core.config import Settings
 from core.errors import DistilleryError
 from core.runs import folder as runs
 from core.runs.resume import rewind
+from core.storage import cache_root, write_json
 
 if TYPE_CHECKING:
     from core.distill.recorder import Recorder
@@ -79,8 +80,8 @@ def _train(folder: Path, settings: Settings, recorder: Recorder) -> None:
     if complete.exists():
         return
     resumed, predicted = checkpoints.exists(), estimate.plan(settings)
-    results = run_job(settings, folder / "student", runs.cache_root() / "teachers", recorder, checkpoints)
-    runs.write_json(complete, results)
+    results = run_job(settings, folder / "student", cache_root() / "teachers", recorder, checkpoints)
+    write_json(complete, results)
     # Only now: until the results are on the disk the checkpoints are what the run can go on from.
     shutil.rmtree(checkpoints, ignore_errors=True)
     if not resumed:

@@ -8,7 +8,6 @@ last, results.json. Whoever trains writes here; whoever watches only reads.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import re
 import secrets
@@ -19,9 +18,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from core.config import Settings
-from core.errors import DistilleryError
 from core.runs import owner as owners
 from core.settings_file import SettingsError, parse_settings
+from core.storage import BrokenRun, read_json, runs_root, write_json
 
 State = Literal["queued", "preparing", "running", "stopping", "stopped", "finished", "failed", "interrupted"]
 ACTIVE: tuple[State, ...] = ("preparing", "running", "stopping")
@@ -29,8 +28,6 @@ ENDED: tuple[State, ...] = ("stopped", "finished", "failed", "interrupted")
 
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 """What a new run may be called. A person may rename its folder to anything that the system takes."""
-
-PROJECT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -52,25 +49,6 @@ class Status:
             raise ValueError(f"state {self.state!r}, step {self.step!r} of {self.total_steps!r}")
         if self.owner is not None and not owners.is_owner(self.owner):
             raise ValueError(f"owner {self.owner!r}")
-
-
-class BrokenRun(DistilleryError):
-    """A run folder that cannot be read; the message names the file and what is wrong with it."""
-
-
-def home() -> Path:
-    """Where runs and caches live: DISTILLERY_HOME, else the project's own folder."""
-    return Path(os.environ.get("DISTILLERY_HOME") or PROJECT)
-
-
-def runs_root() -> Path:
-    """The folder of all runs, made if missing, private to the user."""
-    return _private_folder(home() / "runs")
-
-
-def cache_root() -> Path:
-    """The folder of trained teachers and their cached outputs; safe to delete while nothing trains."""
-    return _private_folder(home() / "cache")
 
 
 def new_run_id() -> str:
@@ -179,39 +157,7 @@ def append_log(folder: Path, text: str) -> None:
         file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text.rstrip()}\n")
 
 
-def write_json(path: Path, value: Any, durable: bool = True) -> None:
-    """Write a small JSON file in one piece: a reader sees the old one or the new one, never half of either."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(value, file, indent=2, ensure_ascii=False)
-            file.flush()
-            if durable:
-                os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-
-
-def read_json(path: Path) -> Any:
-    """A JSON object from a run folder. Raises BrokenRun, naming the file, if it is missing or not one."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise BrokenRun(f"{path.parent.name}/{path.name} cannot be read: {error}") from error
-    if not isinstance(value, dict):
-        raise BrokenRun(f"{path.parent.name}/{path.name} does not hold a JSON object.")
-    return value
-
-
 def _stopping(folder: Path, status: Status) -> Status:
     if status.state in ("preparing", "running") and stop_requested(folder):
         return replace(status, state="stopping", sentence="Stopping after the current step.")
     return status
-
-
-def _private_folder(path: Path) -> Path:
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return path

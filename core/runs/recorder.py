@@ -18,6 +18,7 @@ from core.runs import folder as runs
 from core.runs.events import EventWriter
 from core.runs.owner import this_process
 from core.runs.resume import ResumePoint
+from core.storage import write_json
 
 FLUSH_EVERY_S = 0.5
 """Loss values stay on the device until then, so that a GPU is not made to wait at every step."""
@@ -65,7 +66,7 @@ class FolderRecorder:
 
     def teacher_ready(self, key: str) -> None:
         """Remember which teacher this run learns from."""
-        runs.write_json(self._folder / "teacher.json", {"key": key})
+        write_json(self._folder / "teacher.json", {"key": key})
 
     def settle(self) -> None:
         """Write what waits and push the file to the disk."""

@@ -15,6 +15,7 @@ from core.errors import DistilleryError
 from core.runs import folder as runs
 from core.runs.execute import execute
 from core.runs.resume import request_resume
+from core.storage import runs_root
 
 RETRY_S = 1.0
 """How often the queue is looked at again while another process on this machine trains."""
@@ -87,7 +88,7 @@ def active_run() -> Path | None:
 
 def machine_lock() -> FileLock:
     """Held by whoever trains in this runs folder. The system frees it when its holder dies."""
-    return FileLock(runs.runs_root() / ".training.lock", mode=0o600)
+    return FileLock(runs_root() / ".training.lock", mode=0o600)
 
 
 def train_alone(folder: Path, leaving: threading.Event) -> bool:

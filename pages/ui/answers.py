@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from core.scoring.compare import Answer, Comparison
+from core.scoring.answers import Answer, Comparison
 from pages.ui import numbers
 from pages.ui.stacks import theme_type
 from pages.ui.text import as_label, clean, show_text

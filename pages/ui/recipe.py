@@ -194,6 +194,13 @@ def describe(settings: Settings) -> str:
     start = (
         "random weights"
         if student.initial_weights == "random"
-        else f"from layers {', '.join(map(str, settings.layer_map))}"
+        else f"from {_plural('layer', student.layers)} {', '.join(map(str, settings.layer_map))}"
     )
-    return f"{student.layers} layers {start}; {teaching}; {settings.training.epochs} epochs"
+    epochs = settings.training.epochs
+    return (
+        f"{student.layers} {_plural('layer', student.layers)} {start}; {teaching}; {epochs} {_plural('epoch', epochs)}"
+    )
+
+
+def _plural(noun: str, count: int) -> str:
+    return noun if count == 1 else f"{noun}s"

@@ -126,7 +126,8 @@ def _show_promises(results: dict[str, Any]) -> None:
     )
     for column, (promise, here, meaning) in zip(st.columns(3), rows, strict=True):
         with column.container(border=True, height="stretch"):
-            st.metric(promise.title, here, meaning, delta_color="off", delta_arrow="off")
+            st.metric(promise.title, here)
+            st.caption(meaning)  # not the metric's delta, which is cut off where it does not fit
             with st.container(horizontal=True, vertical_alignment="center"):
                 paper_badge()
                 st.caption(f"{promise.value}", help=promise.meaning)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
@@ -55,7 +56,7 @@ def show_queue(besides: str | None) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             show_text(f"{place}. {_waiting(folder)}")
             st.space("stretch")
-            st.button("Remove", key=f"remove-{folder.name}", on_click=runs.request_stop, args=(folder,))
+            st.button("Remove", key=f"remove-{folder.name}", on_click=attempt, args=(runs.request_stop, folder))
 
 
 def _waiting(folder: Path) -> str:
@@ -88,10 +89,18 @@ def _show_title(folder: Path, name: str, status: runs.Status) -> None:
                 icon=":material/stop:",
                 disabled=status.state == "stopping",
                 help="Ends after the current step. What the student has learned is kept.",
-                on_click=runs.request_stop,
-                args=(folder,),
+                on_click=attempt,
+                args=(runs.request_stop, folder),
             )
         st.button("Set up another run", key="another", on_click=new_run)
+
+
+def attempt(action: Callable[[Path], None], folder: Path) -> None:
+    """Do what was clicked; if the run has changed or gone since the button was drawn, say so instead."""
+    try:
+        action(folder)
+    except (DistilleryError, FileNotFoundError) as error:
+        st.toast(as_label(str(error), 300))
 
 
 def new_run() -> None:
@@ -114,10 +123,10 @@ def _show_end(folder: Path, status: runs.Status) -> None:
             type="primary",
             icon=":material/play_arrow:",
             help="Goes on from the last checkpoint, exactly as if it had never stopped.",
-            on_click=worker.resume,
-            args=(folder,),
+            on_click=attempt,
+            args=(worker.resume, folder),
         )
-        st.button("Use these settings again", key="again", on_click=_use_settings, args=(folder,))
+        st.button("Use these settings again", key="again", on_click=attempt, args=(_use_settings, folder))
         if (folder / "student").exists() and st.button("Compare what it had learned", key="compare-stopped"):
             st.switch_page("../compare.py", query_params={"run": folder.name})
     log = folder / "log.txt"

@@ -1,7 +1,7 @@
-"""Teacher and student side by side: which runs can be compared, and what both models say about a sentence.
+"""What several models say about the same sentences, side by side.
 
-Compares the two models of one run. Models are named by their role, so a third can join them. Importing this file does
-not load torch: a page lists the runs before anybody has asked a question.
+Models are named by their role, so a third can join the teacher and the student. Importing this file does not load
+torch: a page is drawn before anybody has asked a question.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from core.errors import DistilleryError
 from core.models import shelf
-from core.runs import folder as runs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,32 +32,6 @@ FEW, PASSES_FOR_FEW = 5, 3
 """Up to this many sentences are each timed this often, and the median counts; more of them are timed once."""
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
-_TEACHER_KEY = re.compile(r"[0-9a-f]{8,64}")
-
-_NO_STUDENT = {
-    "queued": "It is waiting for its turn.",
-    "preparing": "It is still training.",
-    "running": "It is still training.",
-    "stopping": "It is still training.",
-    "stopped": "It was stopped before its student had begun to learn.",
-    "failed": "It failed before its student was saved.",
-    "interrupted": "It was interrupted before its student was saved.",
-    "finished": "Its student is no longer in its folder.",
-}
-
-
-@dataclass(frozen=True)
-class RunToCompare:
-    """A run as the chooser shows it. `kept` is a share, None if it was not measured.
-
-    `reason` says in a sentence why it cannot be compared; empty if it can. `state` is None if it cannot be read.
-    """
-
-    run_id: str
-    name: str
-    state: runs.State | None
-    kept: float | None
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -110,26 +83,6 @@ class Comparison:
         return max((_distance(first, second) for first, second in pairs), default=0.0)
 
 
-def comparable_runs() -> list[RunToCompare]:
-    """Every run: those that can be compared first, finished before unfinished, newest before older."""
-    found = [_describe(folder) for folder in runs.list_runs()]
-    return sorted(found, key=lambda run: (bool(run.reason), run.state != "finished"))
-
-
-def model_folders(run_dir: Path) -> dict[str, Path]:
-    """Where the run's teacher and student lie, by role. Raises DistilleryError, with the reason, if one is missing."""
-    status = runs.read_status(run_dir)
-    student = run_dir / "student"
-    if status.state in runs.ACTIVE or not student.is_dir():
-        raise DistilleryError(_NO_STUDENT[status.state])
-    return {"teacher": _teacher_folder(run_dir), "student": student}
-
-
-def is_loaded(run_dir: Path) -> bool:
-    """True if `answers` would not have to open a model first. Raises DistilleryError as `model_folders` does."""
-    return all(shelf.holds(folder) for folder in model_folders(run_dir).values())
-
-
 def read_lines(text: str) -> Lines:
     """The sentences in a text, one a line: empty lines skipped, long ones cut, lone surrogates replaced."""
     written = [line.strip() for line in text.splitlines() if line.strip()]
@@ -143,52 +96,23 @@ def read_lines(text: str) -> Lines:
     return Lines(tuple(_readable(line) for line in written[:MAX_LINES]), tuple(notes))
 
 
-def answers(run_dir: Path, sentences: Sequence[str]) -> list[Comparison]:
-    """What the run's teacher and student say about each sentence.
+def is_loaded(folders: Mapping[str, Path]) -> bool:
+    """True if `answers` would not have to open a model first."""
+    return all(shelf.holds(folder) for folder in folders.values())
+
+
+def answers(folders: Mapping[str, Path], sentences: Sequence[str], max_tokens: int) -> list[Comparison]:
+    """What the models in these folders, named by their role, say about each sentence.
 
     Computes in fp32, one sentence at a time, on one processor thread, with the models in turn. Raises DistilleryError
     if a model is missing or cannot be opened, or if there are more than `MAX_LINES` sentences.
     """
     if len(sentences) > MAX_LINES:
         raise DistilleryError(f"{len(sentences)} sentences are too many at once; compare at most {MAX_LINES}.")
-    folders = model_folders(run_dir)
-    max_tokens = runs.read_settings(run_dir).data.max_tokens
     models = {role: shelf.get(folder) for role, folder in folders.items()}
     passes = PASSES_FOR_FEW if len(sentences) <= FEW else 1
     with _one_thread():
         return [_compare(models, _readable(sentence), max_tokens, passes) for sentence in sentences]
-
-
-def _describe(folder: Path) -> RunToCompare:
-    name, state, kept, reason = "", None, None, ""
-    try:
-        state = runs.read_status(folder).state
-        name = runs.read_settings(folder).name
-        model_folders(folder)
-        kept = _kept(folder)
-    except DistilleryError as error:
-        reason = str(error)
-    return RunToCompare(folder.name, name, state, kept, reason)
-
-
-def _kept(run_dir: Path) -> float | None:
-    results = runs.read_results(run_dir) or {}
-    kept = results.get("kept")
-    return float(kept) if isinstance(kept, (int, float)) else None
-
-
-def _teacher_folder(run_dir: Path) -> Path:
-    key = runs.read_json(run_dir / "teacher.json").get("key")
-    # The key becomes part of a path, and the file may come from somewhere else.
-    if not isinstance(key, str) or not _TEACHER_KEY.fullmatch(key):
-        raise DistilleryError(f"{run_dir.name}/teacher.json does not name a teacher.")
-    folder = runs.cache_root() / "teachers" / key / "model"
-    if not folder.is_dir():
-        raise DistilleryError(
-            "Its teacher is no longer in the cache. Start a run with the same data and teacher settings: "
-            "that trains the same teacher again."
-        )
-    return folder
 
 
 def _readable(text: str) -> str:

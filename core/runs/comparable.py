@@ -1,0 +1,85 @@
+"""Which runs have a teacher and a student that can be asked, and where both lie."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import DistilleryError
+from core.runs import folder as runs
+from core.storage import cache_root, read_json
+
+_TEACHER_KEY = re.compile(r"[0-9a-f]{8,64}")
+
+_NO_STUDENT = {
+    "queued": "It is waiting for its turn.",
+    "preparing": "It is still training.",
+    "running": "It is still training.",
+    "stopping": "It is still training.",
+    "stopped": "It was stopped before its student had begun to learn.",
+    "failed": "It failed before its student was saved.",
+    "interrupted": "It was interrupted before its student was saved.",
+    "finished": "Its student is no longer in its folder.",
+}
+
+
+@dataclass(frozen=True)
+class RunToCompare:
+    """A run as the chooser shows it. `kept` is a share, None if it was not measured.
+
+    `reason` says in a sentence why it cannot be compared; empty if it can. `state` is None if it cannot be read.
+    """
+
+    run_id: str
+    name: str
+    state: runs.State | None
+    kept: float | None
+    reason: str
+
+
+def comparable_runs() -> list[RunToCompare]:
+    """Every run: those that can be compared first, finished before unfinished, newest before older."""
+    found = [_describe(folder) for folder in runs.list_runs()]
+    return sorted(found, key=lambda run: (bool(run.reason), run.state != "finished"))
+
+
+def model_folders(run_dir: Path) -> dict[str, Path]:
+    """Where the run's teacher and student lie, by role. Raises DistilleryError, with the reason, if one is missing."""
+    status = runs.read_status(run_dir)
+    student = run_dir / "student"
+    if status.state in runs.ACTIVE or not student.is_dir():
+        raise DistilleryError(_NO_STUDENT[status.state])
+    return {"teacher": _teacher_folder(run_dir), "student": student}
+
+
+def _describe(folder: Path) -> RunToCompare:
+    name, state, kept, reason = "", None, None, ""
+    try:
+        state = runs.read_status(folder).state
+        name = runs.read_settings(folder).name
+        model_folders(folder)
+        kept = _kept(folder)
+    except DistilleryError as error:
+        reason = str(error)
+    return RunToCompare(folder.name, name, state, kept, reason)
+
+
+def _kept(run_dir: Path) -> float | None:
+    results = runs.read_results(run_dir) or {}
+    kept = results.get("kept")
+    return float(kept) if isinstance(kept, (int, float)) else None
+
+
+def _teacher_folder(run_dir: Path) -> Path:
+    key = read_json(run_dir / "teacher.json").get("key")
+    # The key becomes part of a path, and the file may come from somewhere else.
+    if not isinstance(key, str) or not _TEACHER_KEY.fullmatch(key):
+        raise DistilleryError(f"{run_dir.name}/teacher.json does not name a teacher.")
+    folder = cache_root() / "teachers" / key / "model"
+    if not folder.is_dir():
+        raise DistilleryError(
+            "Its teacher is no longer in the cache. Start a run with the same data and teacher settings: "
+            "that trains the same teacher again."
+        )
+    return folder

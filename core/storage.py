@@ -1,0 +1,64 @@
+"""Where everything is kept, and how a small file is written so that nobody ever reads half of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from core.errors import DistilleryError
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+class BrokenRun(DistilleryError):
+    """A run folder that cannot be read; the message names the file and what is wrong with it."""
+
+
+def home() -> Path:
+    """Where runs and caches live: DISTILLERY_HOME, else the project's own folder."""
+    return Path(os.environ.get("DISTILLERY_HOME") or PROJECT)
+
+
+def runs_root() -> Path:
+    """The folder of all runs, made if missing, private to the user."""
+    return _private_folder(home() / "runs")
+
+
+def cache_root() -> Path:
+    """The folder of trained teachers and their cached outputs; safe to delete while nothing trains."""
+    return _private_folder(home() / "cache")
+
+
+def write_json(path: Path, value: Any, durable: bool = True) -> None:
+    """Write a small JSON file in one piece: a reader sees the old one or the new one, never half of either."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(value, file, indent=2, ensure_ascii=False)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def read_json(path: Path) -> Any:
+    """A JSON object from a run folder. Raises BrokenRun, naming the file, if it is missing or not one."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise BrokenRun(f"{path.parent.name}/{path.name} cannot be read: {error}") from error
+    if not isinstance(value, dict):
+        raise BrokenRun(f"{path.parent.name}/{path.name} does not hold a JSON object.")
+    return value
+
+
+def _private_folder(path: Path) -> Path:
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
