@@ -12,7 +12,7 @@ from core.runs import worker
 from pages.ui import form
 from pages.ui.recipe import show_plan, show_recipe
 from pages.ui.text import as_label
-from pages.ui.watch import new_run, show_queue, show_run
+from pages.ui.watch import new_run, show_queue, show_run, submit
 
 NEXT_RUN = "next-run-id"
 
@@ -21,10 +21,9 @@ def start(run_id: str) -> None:
     """Queue the run that was announced on the page, and look at it."""
     # A value typed just before the click arrives together with it, so the form is read now; a bad one is said there.
     settings, _ = form.settings_of_form()
-    if settings is None:
-        return
     # The id was chosen when the button was drawn: however often it is clicked, it is the same run.
-    worker.submit(settings, run_id)
+    if settings is None or not submit(settings, run_id):
+        return
     st.session_state[NEXT_RUN] = runs.new_run_id()
     st.query_params.from_dict({"run": run_id})
 

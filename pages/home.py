@@ -9,20 +9,20 @@ from core.config import Settings
 from core.data.bundle import missing_assets
 from core.errors import DistilleryError
 from core.runs import folder as runs
-from core.runs import worker
 from pages.ui import numbers
 from pages.ui.origin import measured_badge, paper_badge
 from pages.ui.result import read_result
 from pages.ui.stacks import show_distillation
 from pages.ui.text import as_label
-from pages.ui.watch import started
+from pages.ui.watch import started, submit
 
 DEMO_RUN = "demo-run-id"
 
 
 def start_demo(run_id: str) -> None:
     """Queue a run with the default settings; the same id is the same run, however often it is clicked."""
-    worker.submit(Settings(name="Demo"), run_id)
+    if not submit(Settings(name="Demo"), run_id):
+        return
     st.session_state[DEMO_RUN] = runs.new_run_id()
     st.session_state["demo-started"] = run_id
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import shutil
@@ -330,6 +331,17 @@ def test_five_quick_starts_of_the_announced_run_make_one():
     for _ in range(5):
         worker.submit(Settings(), "20261122-120000-ab12")
     assert [folder.name for folder in made_runs()] == ["20261122-120000-ab12"]
+
+
+@pytest.mark.parametrize(("page", "label"), [(HOME, "Start the demo"), (DISTIL, "Start")])
+def test_a_full_disk_is_said_in_words(monkeypatch, page, label):
+    def full(settings: Settings, run_id: str) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(worker, "submit", full)
+    at = press(open_page(page), label)
+    assert "The run could not be set up: No space left on device." in plain(at)
+    assert button(at, label)
 
 
 def test_another_run_gets_a_name_of_its_own():

@@ -340,7 +340,6 @@ def test_broken_and_foreign_folders_do_not_stop_the_queue(worker, jobs, ended) -
 HOLDER = """
 import sys
 from core.runs.worker import machine_lock
-from core import storage
 with machine_lock():
     print("held", flush=True)
     sys.stdin.read()

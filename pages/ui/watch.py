@@ -9,6 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.config import Settings
 from core.errors import DistilleryError
 from core.runs import folder as runs
 from core.runs import worker
@@ -99,8 +100,22 @@ def attempt(action: Callable[[Path], None], folder: Path) -> None:
     """Do what was clicked; if the run has changed or gone since the button was drawn, say so instead."""
     try:
         action(folder)
-    except (DistilleryError, FileNotFoundError) as error:
+    except FileNotFoundError:
+        st.toast("This run has just been deleted.")
+    except DistilleryError as error:
         st.toast(as_label(str(error), 300))
+
+
+def submit(settings: Settings, run_id: str) -> bool:
+    """Queue a run; False, and the reason above the page, if its folder cannot be written."""
+    try:
+        worker.submit(settings, run_id)
+    except OSError as error:
+        st.error(
+            as_label(f"The run could not be set up: {error.strerror}. Make room on the disk, then start again.", 300)
+        )
+        return False
+    return True
 
 
 def new_run() -> None:
