@@ -126,7 +126,8 @@ def _optimiser(model: PreTrainedModel, schedule: Schedule) -> torch.optim.AdamW:
         betas=(0.9, 0.98),
         eps=1e-6,
         weight_decay=schedule.weight_decay,
-        fused=True,
+        # One pass over the weights instead of many; other devices do not all have it.
+        fused=model.device.type in ("cpu", "cuda"),
     )
 
 
