@@ -80,7 +80,7 @@ class TeacherSettings(Section):
         json_schema_extra={"options": {"minilm": "MiniLM, 6 layers (bundled)"}},
     )
     epochs: int = Field(
-        2,
+        1,
         ge=1,
         le=20,
         title="Teacher epochs",
@@ -88,7 +88,7 @@ class TeacherSettings(Section):
         json_schema_extra={"unit": "epochs"},
     )
     batch_size: int = Field(
-        32,
+        16,
         ge=1,
         le=1024,
         title="Teacher batch",

@@ -95,7 +95,14 @@ def show_question(usable: list[RunToCompare], unusable: list[RunToCompare]) -> t
     with st.container(horizontal=True, vertical_alignment="center"):
         # Leaving the text field already asks; the button is for those who look for one.
         st.button("Compare", type="primary", key="compare-ask")
-        st.pills("Examples", [*EXAMPLES, ALL], key=EXAMPLE, on_change=take_example, label_visibility="collapsed")
+        st.pills(
+            "Examples",
+            [*EXAMPLES, ALL],
+            key=EXAMPLE,
+            on_change=take_example,
+            label_visibility="collapsed",
+            wrap=True,
+        )
     return run, text
 
 

@@ -60,8 +60,7 @@ def _show_start(settings: Settings | None, problems: dict[str, str]) -> None:
             st.caption("Correct the setting marked below, then you can start.")
     for sentence in missing:
         st.error(sentence)
-    if settings:
-        show_plan(settings)
+    show_plan(settings)
 
 
 run_id = st.query_params.get("run")

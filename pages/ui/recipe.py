@@ -38,38 +38,47 @@ def show_recipe() -> tuple[Settings | None, dict[str, str]]:
     return settings, problems
 
 
-def show_plan(settings: Settings) -> None:
-    """What the run is going to be: sizes, steps and time, before anything is loaded."""
+PLAN = {
+    "Student against teacher": "Parameters, and megabytes on disk. Half of this teacher is its word list, which the "
+    "student keeps whole.",
+    "Steps": "Updates of the student. Each reads one batch: that is the effective batch.",
+    "Time on this machine": "An estimate. It gets better with every run; a machine that does other things meanwhile "
+    "takes longer.",
+}
+"""The three numbers of a run that has not begun, with what they mean."""
+
+
+def show_plan(settings: Settings | None) -> None:
+    """What the run is going to be: sizes, steps and time, before anything is loaded.
+
+    Dashes while the settings cannot be used: a mistake must not move the form under the mouse.
+    """
+    figures = _plan_of(settings) if settings else [(numbers.UNKNOWN, "once the settings are right")] * len(PLAN)
+    for column, (title, meaning), (value, detail) in zip(st.columns([3, 3, 2]), PLAN.items(), figures, strict=True):
+        column.metric(title, value, detail, delta_color="off", delta_arrow="off", help=meaning)
+
+
+def _plan_of(settings: Settings) -> list[tuple[str, str]]:
+    """The three numbers, each with its detail."""
     teacher, student = teacher_shape(), student_shape(settings.student.layers)
     plan = estimate.plan(settings)
     smaller = 1 - student.parameters / teacher.parameters
-    size, steps, time = st.columns([3, 3, 2])
-    size.metric(
-        "Student against teacher",
-        f"{numbers.millions(student.parameters)} of {numbers.millions(teacher.parameters)}",
-        f"{numbers.percent(smaller, 0)} smaller, {numbers.megabytes(student.size_mb)} of "
-        f"{numbers.megabytes(teacher.size_mb)}",
-        delta_color="off",
-        delta_arrow="off",
-        help="Parameters, and megabytes on disk. Half of this teacher is its word list, which the student keeps whole.",
-    )
     teacher_steps = numbers.whole(plan.teacher_steps) if plan.teacher_steps else "trained already"
-    steps.metric(
-        "Steps",
-        numbers.whole(plan.student_steps),
-        f"of {settings.training.batch_size} sentences each; teacher: {teacher_steps}",
-        delta_color="off",
-        delta_arrow="off",
-        help="Updates of the student. Each reads one batch: that is the effective batch.",
-    )
-    time.metric(
-        "Time on this machine",
-        numbers.duration(plan.seconds).removeprefix("about "),
-        "from its earlier runs" if plan.pace_measured else "a first guess",
-        delta_color="off",
-        delta_arrow="off",
-        help="An estimate. It gets better with every run; a machine that does other things meanwhile takes longer.",
-    )
+    return [
+        (
+            f"{numbers.millions(student.parameters)} of {numbers.millions(teacher.parameters)}",
+            f"{numbers.percent(smaller, 0)} smaller, {numbers.megabytes(student.size_mb)} of "
+            f"{numbers.megabytes(teacher.size_mb)}",
+        ),
+        (
+            numbers.whole(plan.student_steps),
+            f"of {settings.training.batch_size} sentences each; teacher: {teacher_steps}",
+        ),
+        (
+            numbers.duration(plan.seconds).removeprefix("about "),
+            "from its earlier runs" if plan.pace_measured else "a first guess",
+        ),
+    ]
 
 
 def _show_loss(problems: dict[str, str]) -> None:
