@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+from core import libraries
+
 DELAY_S = 2.0
 """Long enough for the first page to be painted: importing competes with it for the interpreter."""
 
@@ -20,7 +22,7 @@ def begin() -> None:
 
 
 def _load() -> None:
-    import core.distill.job  # noqa: F401  brings torch and transformers with it
     from core import estimate
 
+    libraries.load()
     estimate.calibrate()

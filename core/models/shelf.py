@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from core import libraries
 from core.errors import DistilleryError
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ def _stamp(folder: Path) -> Stamp:
 
 
 def _open(folder: Path) -> Loaded:
-    # Importing torch takes seconds, and a page that only lists runs can do without.
+    # A page that only lists runs can do without.
+    libraries.load()
     import torch
 
     from core.models.saved import load_classifier

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core import estimate
+from core import estimate, libraries
 from core.config import Settings
 from core.errors import DistilleryError
 from core.runs import folder as runs
@@ -37,7 +37,8 @@ def execute(folder: Path, leaving: Callable[[], bool] = never) -> runs.State:
     Nothing escapes: an error ends up as one sentence in status.json and a traceback in log.txt.
     """
     try:
-        # Loading torch takes seconds and belongs on this thread, not on the page that asked for the run.
+        # This belongs on the thread that trains, not on the page that asked for the run.
+        libraries.load()
         from core.distill.recorder import StopRequested
         from core.runs.recorder import FolderRecorder
 

@@ -1,0 +1,26 @@
+"""Loading torch and transformers, which takes seconds: late, and on one thread at a time."""
+
+from __future__ import annotations
+
+import threading
+
+_one_at_a_time = threading.Lock()
+
+
+def load() -> None:
+    """Import both, or wait until another thread has. Call it before importing what needs them on a thread.
+
+    transformers imports its parts when they are first asked for; two threads that ask at the same moment can get
+    "cannot import name", or wait for each other for ever.
+    """
+    with _one_at_a_time:
+        import torch  # noqa: F401
+        from transformers import (  # noqa: F401  everything that core uses of it
+            BertConfig,
+            BertForSequenceClassification,
+            BertTokenizer,
+            DistilBertConfig,
+            DistilBertForSequenceClassification,
+            PreTrainedModel,
+            PreTrainedTokenizerBase,
+        )
