@@ -31,7 +31,10 @@ from tests.tiny import finished_run
 
 TRAINED_MS = 150_000
 RUN_ADDRESS = re.compile(r"/distill\?run=([\w-]+)$")
-SMALL = {"data": {"max_examples": 800, "max_tokens": 32}, "teacher": {"epochs": 1, "learning_rate": 3e-4}}
+SMALL = {
+    "data": {"max_examples": 800, "max_tokens": 32},
+    "teacher": {"epochs": 1, "batch_size": 32, "learning_rate": 3e-4},
+}
 
 # Where a run stands: 1000 for the teacher's stage, 2000 for the student's, plus the step.
 PLACE = """() => {
@@ -82,8 +85,9 @@ def beyond(page: Page, place: int) -> int:
     ).json_value()
 
 
-def made(server: Server) -> list[str]:
-    return sorted(path.name for path in (server.home / "runs").iterdir() if not path.name.startswith("."))
+def made(server: Server) -> set[str]:
+    """Ids of the server's runs."""
+    return {path.name for path in (server.home / "runs").glob("[!.]*")}
 
 
 # --- from Home to a run, and its end by hand ----------------------------------------------------------------------
@@ -91,6 +95,7 @@ def made(server: Server) -> list[str]:
 
 def test_five_quick_clicks_on_the_demo_make_one_run_which_stops(page: Page, server: Server):
     visit(page, server.url)
+    before = made(server)
     box = page.get_by_role("button", name="Start the demo").bounding_box()
     for _ in range(5):
         page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, delay=60)
@@ -98,14 +103,14 @@ def test_five_quick_clicks_on_the_demo_make_one_run_which_stops(page: Page, serv
     expect(page.get_by_role("heading", name="Demo")).to_be_visible()
     expect(page.locator(".live-word")).to_have_text(re.compile("preparing|running"))
     expect(page.get_by_text("You can close this tab")).to_be_visible()
-    assert made(server) == [run_id]
+    assert made(server) - before == {run_id}
 
     # One trains: another one waits, is seen to wait, and can be taken out.
     press(page, "Set up another run")
     press(page, "Add to the queue")
     expect(page.get_by_text("It begins when the run before it has ended")).to_be_visible()
     second = run_of(page)
-    assert len(made(server)) == 2
+    assert made(server) - before == {run_id, second}
     go_to(page, "Home")
     expect(page.get_by_role("heading", name="Watch a small model learn")).to_be_visible()
     expect(page.get_by_text("Training now:")).to_be_visible()
@@ -133,7 +138,7 @@ def test_from_a_recipe_to_a_compared_sentence(page: Page, server: Server, proble
     set_small_recipe(page)
     press(page, "Start")
     run_id = run_of(page)
-    state(page, "running", TRAINED_MS)
+    state(page, "running", 3 * LIMIT_MS)
     expect(page.get_by_text("You can close this tab")).to_be_visible()
 
     place = beyond(page, 1000)
@@ -168,8 +173,10 @@ def set_small_recipe(page: Page) -> None:
     fill(page, "Use at most (examples)", "800")
     fill(page, "Longest input (word pieces)", "32")
     fill(page, "Teacher epochs", "1")
+    fill(page, "Teacher batch (sentences)", "32")
     fill(page, "Teacher learning rate", "0.0003")
     fill(page, "Epochs", "5")
+    fill(page, "Batch (sentences)", "32")
     fill(page, "Learning rate", "0.0003")
     expect(page.get_by_text("of 32 sentences each; teacher: 20")).to_be_visible()
     expect(page.get_by_test_id("stMetricValue").filter(has_text=re.compile("^100$"))).to_be_visible()
@@ -243,6 +250,25 @@ def test_a_server_asked_to_leave_stops_its_run_and_keeps_the_student(start_serve
     status = runs.read_status(folder)
     assert status.state == "stopped" and "because the program was closed" in status.sentence
     assert (folder / "student" / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "sign", "end"),
+    [
+        ("/", "Training now:", "Watch a small model learn"),
+        ("/distill?run=20261122-230000-gone", "Watch it learn", "There is no run called"),
+    ],
+    ids=["banner", "run"],
+)
+def test_a_run_deleted_under_an_open_page_is_said_in_words(browser, server, address, sign, end):
+    folder = make_run(server.home, "20261122-230000-gone", "running")
+    with open_page(browser, []) as page:  # the browser itself reports the live view's 404 as an error
+        page.goto(server.url + address)
+        expect(page.get_by_text(sign).first).to_be_visible()
+        shutil.rmtree(folder)
+        expect(page.get_by_text(sign)).to_have_count(0)
+        expect(page.get_by_text(end).last).to_be_visible()
+        expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
 # --- how it looks -----------------------------------------------------------------------------------------------

@@ -6,15 +6,17 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from transformers import BertForSequenceClassification
 
 from core.errors import DistilleryError
-from core.models import shelf
+from core.models import saved, shelf
 from core.models.shelf import Shelf
 from tests.serving import ROOT
-from tests.tiny import finished_run
+from tests.tiny import finished_run, tiny_teacher, tiny_tokenizer
 
 WAIT_S = 20
 
@@ -24,18 +26,14 @@ class Loader:
 
     def __init__(self, hold: bool = False) -> None:
         self.folders: list[str] = []
-        self.at_once = self.most_at_once = 0
         self.begun, self.release = threading.Event(), threading.Event()
         if not hold:
             self.release.set()
 
     def __call__(self, folder: Path) -> object:
         self.folders.append(folder.name)
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
         self.begun.set()
         assert self.release.wait(WAIT_S)
-        self.at_once -= 1
         return object()
 
 
@@ -64,18 +62,26 @@ def test_the_same_model_is_loaded_once_even_if_eight_threads_ask_at_once(folder,
     assert len(got) == 8 and len({id(model) for model in got}) == 1
 
 
-def test_different_models_are_loaded_one_after_the_other(folder):
-    load = Loader(hold=True)
-    models = Shelf(load)
-    threads = [threading.Thread(target=models.get, args=(folder(name),)) for name in "ab"]
-    for thread in threads:
-        thread.start()
-    assert load.begun.wait(WAIT_S)
-    load.release.set()
-    for thread in threads:
-        thread.join(WAIT_S)
-    assert sorted(load.folders) == ["a", "b"]
-    assert load.most_at_once == 1
+def test_model_folders_are_opened_one_after_the_other(tmp_path, monkeypatch):
+    """The second of two at once must wait outside from_pretrained, even if the first takes its time inside."""
+    for name in "ab":
+        saved.save_model(tiny_teacher(), tiny_tokenizer(), tmp_path / name)
+    inside, second = [], threading.Event()
+    opened = BertForSequenceClassification.from_pretrained
+
+    def slowly(*arguments, **options):
+        inside.append(1)
+        if len(inside) > 1:
+            second.set()
+        overtaken = second.wait(0.5)
+        inside.pop()
+        assert not overtaken
+        return opened(*arguments, **options)
+
+    monkeypatch.setattr(BertForSequenceClassification, "from_pretrained", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        for future in [pool.submit(saved.load_classifier, tmp_path / name) for name in "ab"]:
+            future.result(WAIT_S)
 
 
 def test_at_most_four_models_are_kept_and_the_one_not_used_longest_goes(folder):

@@ -22,7 +22,7 @@ from core.models.saved import save_model
 from core.models.student import build_student
 from core.scoring.predict import accuracy, agreement, predict, probabilities
 
-SCORES = 12
+SCORES = 10
 PROBES = 48
 """How often in its stage the student is scored, and asked the watched sentences."""
 

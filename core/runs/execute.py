@@ -17,6 +17,7 @@ from core import estimate, libraries
 from core.config import Settings
 from core.errors import DistilleryError
 from core.runs import folder as runs
+from core.runs.owner import this_process
 from core.runs.resume import rewind
 from core.storage import cache_root, write_json
 
@@ -37,7 +38,9 @@ def execute(folder: Path, leaving: Callable[[], bool] = never) -> runs.State:
     Nothing escapes: an error ends up as one sentence in status.json and a traceback in log.txt.
     """
     try:
-        # This belongs on the thread that trains, not on the page that asked for the run.
+        # It takes seconds and belongs on the thread that trains, so say so before it begins.
+        begun = runs.Status("preparing", "Loading what the models need.", owner=this_process())
+        runs.write_status(folder, begun, durable=False)
         libraries.load()
         from core.distill.recorder import StopRequested
         from core.runs.recorder import FolderRecorder

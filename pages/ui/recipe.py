@@ -32,7 +32,8 @@ def show_recipe() -> tuple[Settings | None, dict[str, str]]:
         st.caption("The teacher is trained once for these choices and then kept: later runs start with the student.")
     with st.expander("Training"):
         _fields_in_columns("training", ("epochs", "batch_size", "learning_rate", "seed"))
-        _fields_in_columns("training", ("device", "precision", "threads", "warmup"))
+        _fields_in_columns("training", ("device", "precision", "threads"))
+        _fields_in_columns("training", ("warmup", "checkpoint_every"))
     with st.expander("Sentences to watch, and a name for the run", expanded=_has_been_wrong(problems, "probes")):
         _show_probes(problems)
     return settings, problems

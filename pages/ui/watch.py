@@ -34,7 +34,8 @@ def show_run(folder: Path) -> None:
     status, settings = runs.read_status(folder), runs.read_settings(folder)
     _show_title(folder, settings.name, status)
     if status.state == "queued":
-        st.info(f"{status.sentence} It begins when the run before it has ended. You can close this tab.")
+        when = "when the run before it has ended" if worker.active_run() else "in a moment"
+        st.info(f"{status.sentence} It begins {when}. You can close this tab.")
         _wait_for(folder, status.state)
     elif status.state == "finished":
         show_result(folder.name, read_result(folder), settings)
