@@ -68,7 +68,7 @@ def _row(server: Server, browser: Browser) -> str:
 
 def _take_picture(page: Page) -> None:
     """The result and its curves, as a person sees them after scrolling."""
-    page.set_viewport_size({"width": 1280, "height": 1180})
+    page.set_viewport_size({"width": 1280, "height": 1330})
     expect(page.locator(".live .main-svg").first).to_be_visible()
     # The curves are drawn again for the new size; nothing on the page says when that is done.
     page.wait_for_timeout(3000)

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
+from core import warm_up
+from core.runs import worker
 from tests.browser import chromium, find_chromium, open_page
 from tests.serving import Server, launch
 
-# Before anything imports the libraries that read them: no test reaches a network, and no waiting thread spins.
+# Before anything imports the libraries that read them: no test reaches a network.
 os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
@@ -31,6 +32,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setenv("DISTILLERY_HOME", str(folder))
     return folder
+
+
+@pytest.fixture
+def nothing_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages that queue runs which nobody takes. A thread that trained on would draw from every later test's chance."""
+    monkeypatch.setattr(worker._worker, "start", lambda: None)
+    monkeypatch.setattr(worker, "start", lambda: None)
+    monkeypatch.setattr(warm_up, "begin", lambda: None)
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,8 @@ from pages.ui.answers import bars, gap, table, verdict
 from tests.serving import ROOT
 from tests.tiny import finished_run, tiny_teacher, tiny_tokenizer
 
+pytestmark = pytest.mark.usefixtures("nothing_trains")
+
 SENTENCE = "A warm, funny and moving film."
 HOSTILE = "![x](http://192.0.2.1/x) $\\rule{9999px}{9999px}$ <b>b</b> **strong** :red[x]"
 

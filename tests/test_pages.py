@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import warm_up
 from core.config import WEIGHT_PRESETS, Settings, StudentSettings, TrainingSettings, bounds
 from core.data import bundle
 from core.runs import folder as runs
@@ -29,12 +28,7 @@ THIN = numbers.THIN
 LEFT_OUT = {("teacher", "source")}
 
 
-@pytest.fixture(autouse=True)
-def nothing_trains(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty home, and pages that queue runs which nobody takes: no thread outlives a test."""
-    monkeypatch.setattr(worker._worker, "start", lambda: None)
-    monkeypatch.setattr(worker, "start", lambda: None)
-    monkeypatch.setattr(warm_up, "begin", lambda: None)
+pytestmark = pytest.mark.usefixtures("home", "nothing_trains")
 
 
 def open_page(page: str, **query: str) -> AppTest:
@@ -382,7 +376,7 @@ def test_waiting_runs_are_listed_in_order_and_can_be_removed(home):
 def test_a_queued_run_says_that_it_waits_and_can_be_stopped(home):
     folder = make_run(home, state="queued", sentence="Waiting for its turn.")
     at = open_page(DISTIL, run=folder.name)
-    assert "Waiting for its turn. It begins when" in at.info[0].value and "close this tab" in at.info[0].value
+    assert "Waiting for its turn. It begins in a moment" in at.info[0].value and "close this tab" in at.info[0].value
     assert ":gray-badge[queued]" in words(at)
     assert not at.get("bidi_component"), "there are no curves yet"
     press(at, "Stop")
