@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-CITATION = "Sanh, Debut, Chaumond and Wolf (2019): DistilBERT, a distilled version of BERT. arXiv:1910.01108"
-
 
 @dataclass(frozen=True)
 class Promise:
@@ -29,16 +27,3 @@ FASTER = Promise(
     "or 39 % less time.",
 )
 PROMISES = (KEPT, SMALLER, FASTER)
-
-GLUE_MACRO = {"BERT-base": 79.5, "DistilBERT": 77.0, "ELMo": 68.7}
-PARAMETERS = {"BERT-base": 110e6, "DistilBERT": 66e6, "ELMo": 180e6}
-STSB_PASS_S = {"BERT-base": 668.0, "DistilBERT": 410.0, "ELMo": 895.0}
-"""Seconds for a full pass over the STS-B development set, processor, batch of 1 (Table 3)."""
-
-ABLATION = {
-    "Without soft targets": -2.96,
-    "Without cosine": -1.46,
-    "Without hard targets": -0.31,
-    "Random initial weights": -3.69,
-}
-"""Change of the GLUE macro score, in points, against the full loss with copied weights (Table 4)."""

@@ -21,6 +21,7 @@ from core.errors import DistilleryError
 from core.runs import folder as runs
 from core.runs.worker import machine_lock
 from core.settings_file import override, parse_settings
+from tests.made_runs import RESULTS, make_run
 from tests.serving import ROOT
 from tests.test_job import SMALL, use_tiny_models
 from tests.test_loop import one_thread  # noqa: F401  used by every test here
@@ -249,3 +250,27 @@ def test_a_killed_run_reads_as_interrupted() -> None:
         process.kill()
         process.wait(LIMIT_S)
     assert runs.read_status(folder).state == "interrupted"
+
+
+def test_resume_goes_on_with_a_run_that_was_stopped(home: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    folder = runs.create_run(Settings(), "20261122-120000-ab12")
+    runs.request_stop(folder)
+    monkeypatch.setattr(job, "run_job", lambda *_: RESULTS)
+    assert main(["resume", str(folder)]) == 0
+    assert capsys.readouterr().out.startswith(f"{folder}\n")
+    assert runs.read_status(folder).state == "finished" and not runs.stop_requested(folder)
+
+
+def test_resume_of_a_finished_run_says_so_and_changes_nothing(home: Path, capsys) -> None:
+    folder = make_run(home)
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    assert main(["resume", folder.name]) == 0
+    assert "nothing left to do" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+@pytest.mark.parametrize(("state", "sentence"), [("running", "nothing to resume"), (None, "no run called")])
+def test_resume_refuses_what_is_under_way_and_what_is_not_there(home: Path, capsys, state, sentence: str) -> None:
+    name = make_run(home, state=state).name if state else "20261122-120000-none"
+    assert main(["resume", name]) == 1
+    assert sentence in capsys.readouterr().err

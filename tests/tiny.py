@@ -13,6 +13,7 @@ from core.config import Settings, StudentSettings
 from core.models.saved import save_model
 from core.models.student import build_student
 from core.runs import folder as runs
+from tests.made_runs import RESULTS
 
 LABELS = ("negative", "positive", "neutral")
 KEY = "0123456789abcdef"
@@ -68,7 +69,7 @@ def finished_run(
     save_model(build_student(teacher, settings.student, seed=0), tokenizer, folder / "student")
     (folder / "metrics.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events()), encoding="utf-8")
     if state == "finished":
-        runs.write_json(folder / "results.json", results())
+        runs.write_json(folder / "results.json", RESULTS)
     runs.write_status(folder, runs.Status(state, f"The run is {state}.", stage="student", step=2, total_steps=2))
     return folder
 
@@ -91,23 +92,3 @@ def events() -> list[dict[str, Any]]:
         probe | {"step": 2},
         {"event": "score", "stage": "student", "step": 2, "accuracy": 0.85, "agreement": 0.95, "elapsed_s": 0.5},
     ]
-
-
-def results() -> dict[str, Any]:
-    """A results.json with numbers of the default demo's size."""
-    teacher = {"accuracy": 0.862, "parameters": 22_713_986, "encoder_parameters": 10_646_784}
-    student = {"accuracy": 0.851, "parameters": 17_389_826, "encoder_parameters": 5_323_392}
-    return {
-        "teacher": teacher | {"size_mb": 90.9, "ms_per_sentence": 8.1},
-        "student": student | {"size_mb": 69.6, "ms_per_sentence": 4.2},
-        "majority": 0.5,
-        "kept": 0.851 / 0.862,
-        "agreement": 0.95,
-        "split": "test",
-        "examples": 853,
-        "teacher_from_cache": False,
-        "seed": 0,
-        "elapsed_s": 150.0,
-        "compute": {"device": "cpu", "precision": "fp32", "threads": 2},
-        "versions": {"python": "3.11", "torch": "2.13.0", "transformers": "5.23.0"},
-    }

@@ -58,12 +58,6 @@ def feed(run_dir: Path, since: int) -> dict[str, Any]:
     }
 
 
-def history(run_dir: Path) -> dict[str, Any]:
-    """The curves of a run by stage, as `feed` sends them first: facts, steps, means (of long runs only), scores."""
-    events, _ = read_events(run_dir / "metrics.jsonl")
-    return {name: _stage(rows, thin=True) for name, rows in _by_stage(events).items()}
-
-
 def thin_out(table: Table, curves: Sequence[str], limit: int = LIMIT) -> Table:
     """At most `limit` rows, real ones, in order: first, last, and of every bucket each curve's least, greatest and gap.
 
