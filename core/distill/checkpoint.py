@@ -79,11 +79,9 @@ class Keeper:
         optimiser.load_state_dict({"state": _unflattened(newest.tensors("optimiser")), "param_groups": groups})
         return newest.step
 
-    def save_if_due(
-        self, stage: Stage, step: int, total: int, model: PreTrainedModel, optimiser: torch.optim.Optimizer
-    ) -> None:
-        """Save every so many steps, and after the last."""
-        if step % self.every == 0 or step == total:
+    def save_if_due(self, stage: Stage, step: int, model: PreTrainedModel, optimiser: torch.optim.Optimizer) -> None:
+        """Save every so many steps."""
+        if step % self.every == 0:
             self.save(stage, step, model, optimiser)
 
     def save(self, stage: Stage, step: int, model: PreTrainedModel, optimiser: torch.optim.Optimizer) -> None:

@@ -82,7 +82,7 @@ def train(
             sentences = epoch * len(data) + sum(map(len, order[: place + 1]))
             recorder.step(step, terms, learning_rate, sentences)
             if keeper:
-                keeper.save_if_due(stage, step, total, model, optimiser)
+                keeper.save_if_due(stage, step, model, optimiser)
             observe(step)
     except StopRequested:
         if keeper and done:

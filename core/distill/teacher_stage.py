@@ -27,7 +27,7 @@ from core.models.saved import ModelError, load_classifier, save_model
 from core.models.teacher import bundled_teacher
 from core.scoring.predict import accuracy
 
-SCORES = 4
+SCORES = 3
 HIDDEN = "train_hidden.npy"
 LOGITS = "train_logits.npy"
 
