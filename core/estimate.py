@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from core.config import DataSettings, Settings
 from core.distill.cache import teacher_key
 from core.models.size import Shape, student_shape, teacher_shape
-from core.storage import BrokenRun, cache_root, read_json, write_json
+from core.storage import BrokenRun, cache_root, read_json, teacher_model, write_json
 
 TEXTS = {"rotten_tomatoes": (8_530, 27.4), "imdb": (24_902, 314.0)}
 """Examples without duplicates, and word pieces in one on average."""
@@ -39,7 +39,7 @@ def plan(settings: Settings) -> Plan:
     examples, length = _texts(settings.data)
     train = round(0.8 * examples)
     teacher, student = teacher_shape(), student_shape(settings.student.layers)
-    kept = (cache_root() / "teachers" / teacher_key(settings)).exists()
+    kept = teacher_model(teacher_key(settings)).exists()
     teacher_steps = 0 if kept else settings.teacher.epochs * -(-train // settings.teacher.batch_size)
     student_steps = settings.training.epochs * -(-train // settings.training.batch_size)
     held_out = examples - train

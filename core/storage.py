@@ -32,6 +32,11 @@ def cache_root() -> Path:
     return _private_folder(home() / "cache")
 
 
+def teacher_model(key: str) -> Path:
+    """Where the trained teacher of this key is kept, if it is: a plain `from_pretrained` folder."""
+    return cache_root() / "teachers" / key / "model"
+
+
 def write_json(path: Path, value: Any, durable: bool = True) -> None:
     """Write a small JSON file in one piece: a reader sees the old one or the new one, never half of either."""
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")

@@ -174,7 +174,7 @@ def test_the_plan_says_parameters_megabytes_and_steps():
 def test_a_trained_teacher_is_counted_as_trained(home):
     from core.distill.cache import teacher_key
 
-    (home / "cache" / "teachers" / teacher_key(Settings())).mkdir(parents=True)
+    (home / "cache" / "teachers" / teacher_key(Settings()) / "model").mkdir(parents=True)
     assert "teacher: trained already" in words(open_page(DISTIL))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.errors import DistilleryError
 from core.runs import folder as runs
-from core.storage import cache_root, read_json
+from core.storage import read_json, teacher_model
 
 _TEACHER_KEY = re.compile(r"[0-9a-f]{8,64}")
 
@@ -76,7 +76,7 @@ def _teacher_folder(run_dir: Path) -> Path:
     # The key becomes part of a path, and the file may come from somewhere else.
     if not isinstance(key, str) or not _TEACHER_KEY.fullmatch(key):
         raise DistilleryError(f"{run_dir.name}/teacher.json does not name a teacher.")
-    folder = cache_root() / "teachers" / key / "model"
+    folder = teacher_model(key)
     if not folder.is_dir():
         raise DistilleryError(
             "Its teacher is no longer in the cache. Start a run with the same data and teacher settings: "

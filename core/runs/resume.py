@@ -12,7 +12,7 @@ from core.config import Settings
 from core.distill.cache import teacher_key
 from core.errors import DistilleryError
 from core.runs import folder as runs
-from core.storage import cache_root
+from core.storage import teacher_model
 
 if TYPE_CHECKING:
     from core.distill.recorder import Stage
@@ -56,7 +56,7 @@ def rewind(folder: Path, settings: Settings) -> ResumePoint | None:
     newest = newest_checkpoint(folder / "checkpoints")
     if newest is not None and newest.stage == "student":
         return _cut_after(metrics, newest.stage, newest.step)
-    if (cache_root() / "teachers" / teacher_key(settings) / "model").exists():
+    if teacher_model(teacher_key(settings)).exists():
         _cut_before_student(metrics)
         return None
     if newest is not None:
