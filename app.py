@@ -4,16 +4,14 @@ Only a launcher, and nothing heavy starts here. It switches the network off, put
 pages, and makes every way of ending the server (Ctrl-C, SIGTERM, a closed terminal) save the training first.
 """
 
-import os
+from core import network
 
-# Hugging Face's libraries read these once, when they are first imported: keep this above the other imports.
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-if os.environ.get("DISTILLERY_NETWORK") != "1":
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# Hugging Face's libraries read it once, when they are first imported: keep this above the other imports.
+network.switch_off_unless_asked()
 
 import asyncio
 import atexit
+import os
 import signal
 import sys
 import threading

@@ -1,7 +1,8 @@
 """Every setting of a run, once: its label, unit, bounds, help and default.
 
-The form, the JSON file and the command line all build the same frozen `Settings`, so they cannot drift apart.
-Nothing here imports torch: settings are checked before anything is loaded or allocated.
+The form, the JSON file and the command line all build the same frozen `Settings`, so they cannot drift apart. The
+groups are in `core/sections.py`; here is the whole, and what spans several groups. Nothing here imports torch or looks
+at a file: settings are checked before anything is loaded or allocated.
 """
 
 from __future__ import annotations
@@ -9,10 +10,26 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
+
+from core.sections import (
+    DataSettings,
+    LossSettings,
+    MaskingSettings,
+    Section,
+    StudentSettings,
+    TeacherSettings,
+    TrainingSettings,
+)
+
+Objective = Literal["labels", "masked_words"]
 
 DEPTH_OF_TEACHER = {"minilm": 6}
-"""Encoder layers of each teacher that can be chosen."""
+"""Encoder layers of the teachers whose depth is known without looking at a file."""
+
+GLUE_SOURCES = ("glue_folder", "glue_hub")
+SOURCES_WITH_PATH = ("glue_folder", "csv", "text")
+MASK = "[MASK]"
 
 WEIGHT_PRESETS: dict[str, tuple[float, float, float]] = {
     "Paper 5/2/1": (5.0, 2.0, 1.0),
@@ -24,303 +41,117 @@ WEIGHT_PRESETS: dict[str, tuple[float, float, float]] = {
 }
 """Loss weights (soft, hard, cosine) by name; the paper's own ablations and the control every claim needs."""
 
-
-class Section(BaseModel):
-    """A group of settings: frozen, strict about types, closed to unknown names, no NaN or infinity."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
-
-
-class DataSettings(Section):
-    """What the models read."""
-
-    source: Literal["rotten_tomatoes", "imdb"] = Field(
-        "rotten_tomatoes",
-        title="Data",
-        description="The labelled text that both models read. Sentences take minutes, whole reviews take much longer.",
-        json_schema_extra={
-            "options": {
-                "rotten_tomatoes": "Movie sentences (Rotten Tomatoes, 8 530)",
-                "imdb": "Movie reviews (IMDb, 25 000)",
-            }
-        },
-    )
-    max_examples: int | None = Field(
-        None,
-        ge=200,
-        le=100_000,
-        title="Use at most",
-        description="Take only this many examples, balanced by label. Empty means all of them.",
-        json_schema_extra={"unit": "examples", "step": 500},
-    )
-    max_tokens: int = Field(
-        128,
-        ge=8,
-        le=512,
-        title="Longest input",
-        description="Longer texts are cut after this many word pieces, [CLS] and [SEP] included.",
-        json_schema_extra={"unit": "word pieces", "step": 8},
-    )
-    split_seed: int = Field(
-        0,
-        ge=0,
-        le=2**31 - 1,
-        title="Seed of the split",
-        description="Decides which tenth is held out for validation and which for the test. Keep it to compare runs.",
-    )
-
-
-class TeacherSettings(Section):
-    """How the large model is first fine-tuned on the task."""
-
-    source: Literal["minilm"] = Field(
-        "minilm",
-        title="Teacher",
-        description="The large model that the student learns from.",
-        json_schema_extra={"options": {"minilm": "MiniLM, 6 layers (bundled)"}},
-    )
-    epochs: int = Field(
-        1,
-        ge=1,
-        le=20,
-        title="Teacher epochs",
-        description="How often the teacher reads all the data while it learns the task.",
-        json_schema_extra={"unit": "epochs"},
-    )
-    batch_size: int = Field(
-        16,
-        ge=1,
-        le=1024,
-        title="Teacher batch",
-        description="Sentences per update of the teacher.",
-        json_schema_extra={"unit": "sentences"},
-    )
-    learning_rate: float = Field(
-        1e-4,
-        ge=1e-7,
-        le=1e-2,
-        title="Teacher learning rate",
-        description="The largest step the teacher's optimiser takes.",
-        json_schema_extra={"format": "%.1e", "step": 1e-5},
-    )
-    seed: int = Field(
-        0,
-        ge=0,
-        le=2**31 - 1,
-        title="Teacher seed",
-        description="Order and dropout of the teacher's training. Keep it to reuse a trained teacher.",
-    )
-
-
-class StudentSettings(Section):
-    """What the small model is made of."""
-
-    layers: int = Field(
-        3,
-        ge=1,
-        le=48,
-        title="Student layers",
-        description="How deep the student is. Fewer layers are smaller and faster, and lose more.",
-        json_schema_extra={"unit": "layers"},
-    )
-    teacher_layers: tuple[int, ...] | None = Field(
-        None,
-        strict=False,
-        title="Copied from teacher layers",
-        description="Which teacher layers the student's layers start from, counted from 0. "
-        "Empty means evenly spread, first and last included: round(linspace(0, last, layers)).",
-    )
-    initial_weights: Literal["copied", "random"] = Field(
-        "copied",
-        title="Initial weights",
-        description="Copied: each student layer starts as the teacher layer it comes from. Random: the student "
-        "starts knowing nothing, which on little data costs more than any loss term (paper, Table 4: −3.69).",
-        json_schema_extra={"options": {"copied": "Copied from the teacher", "random": "Random"}},
-    )
-
-    def layer_map(self, teacher_depth: int) -> tuple[int, ...]:
-        """Teacher layer (from 0) that each student layer comes from, shallowest first."""
-        return self.teacher_layers or spread_layers(self.layers, teacher_depth)
-
-
-class LossSettings(Section):
-    """How the three ways of learning are mixed: loss = soft · L_ce + hard · L_hard + cosine · L_cos."""
-
-    soft: float = Field(
-        5.0,
-        ge=0,
-        le=100,
-        title="Soft targets (L_ce)",
-        description="How strongly the student copies the teacher's doubts: "
-        "KL(teacher ‖ student) of both models' probabilities at temperature T, times T².",
-        json_schema_extra={"symbol": "L_ce", "step": 0.5},
-    )
-    hard: float = Field(
-        2.0,
-        ge=0,
-        le=100,
-        title="Hard targets (L_hard)",
-        description="How strongly the student learns from the true labels: cross-entropy with the label. "
-        "The paper's L_mlm, with labels in place of masked words.",
-        json_schema_extra={"symbol": "L_hard", "step": 0.5},
-    )
-    cosine: float = Field(
-        1.0,
-        ge=0,
-        le=100,
-        title="Hidden cosine (L_cos)",
-        description="How strongly the student's inner picture of each word points the same way as the teacher's: "
-        "1 − cos of the last hidden states, averaged over all words.",
-        json_schema_extra={"symbol": "L_cos", "step": 0.5},
-    )
-    temperature: float = Field(
-        2.0,
-        ge=0.1,
-        le=100,
-        title="Temperature (T)",
-        description="Softens the teacher's answer before it is copied. At 1 the student sees the plain "
-        "probabilities; higher values show more of the teacher's doubts. The paper uses 2.",
-        json_schema_extra={"symbol": "T", "step": 0.5},
-    )
-
-    @model_validator(mode="after")
-    def _something_to_learn(self) -> LossSettings:
-        if self.soft == self.hard == self.cosine == 0:
-            raise ValueError("all three loss weights are 0, so the student would learn nothing; raise at least one")
-        return self
-
-
-class TrainingSettings(Section):
-    """How the student trains."""
-
-    epochs: int = Field(
-        2,
-        ge=1,
-        le=100,
-        title="Epochs",
-        description="How often the student reads all the data.",
-        json_schema_extra={"unit": "epochs"},
-    )
-    batch_size: int = Field(
-        32,
-        ge=1,
-        le=1024,
-        title="Batch",
-        description="Sentences per update: the effective batch, since every batch is one update.",
-        json_schema_extra={"unit": "sentences"},
-    )
-    learning_rate: float = Field(
-        1e-4,
-        ge=1e-7,
-        le=1e-2,
-        title="Learning rate",
-        description="The largest step of the optimiser (AdamW); it warms up, then falls linearly to 0.",
-        json_schema_extra={"format": "%.1e", "step": 1e-5},
-    )
-    warmup: float = Field(
-        0.05,
-        ge=0,
-        le=0.5,
-        title="Warm-up",
-        description="Share of the steps in which the learning rate rises from 0. The paper uses 5 %.",
-        json_schema_extra={"step": 0.01},
-    )
-    seed: int = Field(
-        0,
-        ge=0,
-        le=2**31 - 1,
-        title="Seed",
-        description="Order of the data, dropout and random weights. The same seed here gives the same run.",
-    )
-    device: Literal["auto", "cuda", "mps", "cpu"] = Field(
-        "auto",
-        title="Device",
-        description="Where the models compute. Automatic takes a GPU where there is one.",
-        json_schema_extra={
-            "options": {"auto": "Automatic", "cuda": "NVIDIA GPU", "mps": "Apple GPU", "cpu": "Processor"}
-        },
-    )
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto",
-        title="Precision",
-        description="bf16 is faster where the device supports it; losses are always computed in fp32.",
-        json_schema_extra={"options": {"auto": "Automatic", "fp32": "32-bit (fp32)", "bf16": "16-bit (bf16)"}},
-    )
-    checkpoint_every: int = Field(
-        200,
-        ge=1,
-        le=100_000,
-        title="Checkpoint every",
-        description="How often everything is saved, so that a run that was cut off can go on from there. "
-        "A stop saves too.",
-        json_schema_extra={"unit": "steps", "step": 50},
-    )
-    threads: int | None = Field(
-        None,
-        ge=1,
-        le=256,
-        title="Compute threads",
-        description="Processor threads for training. Empty means all cores. "
-        "Changing it changes the last digits of a run.",
-        json_schema_extra={"unit": "threads"},
-    )
-
-
 Probe = str
-DEFAULT_PROBES: tuple[Probe, ...] = (
-    "A warm, funny and moving film.",
-    "A dull, lifeless mess from start to finish.",
-    "It is not without charm, but it is far too long.",
-    "I expected nothing, and I was still surprised by how good it is.",
-    "The actors do their best with a script that gives them nothing.",
-)
+DEFAULT_PROBES: dict[Objective, tuple[Probe, ...]] = {
+    "labels": (
+        "A warm, funny and moving film.",
+        "A dull, lifeless mess from start to finish.",
+        "It is not without charm, but it is far too long.",
+        "I expected nothing, and I was still surprised by how good it is.",
+        "The actors do their best with a script that gives them nothing.",
+    ),
+    "masked_words": (
+        "The movie was absolutely [MASK].",
+        "I have never been so [MASK] in my life.",
+        "The [MASK] was great, but the story was weak.",
+        "She goes to the [MASK] to watch a film.",
+    ),
+}
 
 
 class Settings(Section):
     """One run, complete. Frozen into the run's config.json when it starts."""
 
     name: str = Field("", max_length=80, title="Name", description="A name for this run, for your own eyes.")
+    objective: Objective = Field(
+        "labels",
+        title="What is learned",
+        description="Labels: to sort texts, as the teacher does. Masked words: to fill in hidden words, which is how "
+        "DistilBERT itself was distilled.",
+        json_schema_extra={"options": {"labels": "Labels", "masked_words": "Masked words"}},
+    )
     data: DataSettings = DataSettings()
     teacher: TeacherSettings = TeacherSettings()
     student: StudentSettings = StudentSettings()
     loss: LossSettings = LossSettings()
+    masking: MaskingSettings = MaskingSettings()
     training: TrainingSettings = TrainingSettings()
     probes: tuple[Probe, ...] = Field(
-        DEFAULT_PROBES,
+        DEFAULT_PROBES["labels"],
         strict=False,
         max_length=8,
         title="Sentences to watch",
         description="The student answers these again and again while it learns. One a line, up to 8, "
-        "300 characters each.",
+        "300 characters each. Where words are learned, each needs a [MASK].",
     )
 
     @model_validator(mode="after")
-    def _layers_exist(self) -> Settings:
-        depth = DEPTH_OF_TEACHER[self.teacher.source]
-        check_layer_map(self.student, depth)
+    def _data_is_named(self) -> Settings:
+        check_data(self.data, self.objective)
         return self
 
     @model_validator(mode="after")
-    def _probes_are_short(self) -> Settings:
+    def _student_fits_teacher(self) -> Settings:
+        if self.teacher.source == "folder" and not self.teacher.path.strip():
+            raise ValueError("teacher.path is empty; name the folder that holds the model")
+        depth = DEPTH_OF_TEACHER.get(self.teacher.source)
+        if depth is not None:
+            check_layer_map(self.student, depth)
+        check_copied_shape(self.student)
+        return self
+
+    @model_validator(mode="after")
+    def _probes_can_be_asked(self) -> Settings:
         for number, probe in enumerate(self.probes, 1):
             if not probe.strip() or len(probe) > 300:
                 raise ValueError(f"probes: sentence {number} has {len(probe)} characters; write between 1 and 300")
             # Half of a surrogate pair, as broken JSON brings it: no tokeniser and no file could take it.
             if any("\ud800" <= character <= "\udfff" for character in probe):
                 raise ValueError(f"probes: sentence {number} holds a broken character; type it again")
+            if self.objective == "masked_words" and MASK not in probe:
+                raise ValueError(f"probes: sentence {number} has no {MASK}; write {MASK} in place of the word to guess")
         return self
 
     @property
-    def layer_map(self) -> tuple[int, ...]:
-        """Teacher layer (from 0) behind each student layer."""
-        return self.student.layer_map(DEPTH_OF_TEACHER[self.teacher.source])
+    def layer_map(self) -> tuple[int, ...] | None:
+        """Teacher layer (from 0) behind each student layer; None where only the teacher's files could say."""
+        depth = DEPTH_OF_TEACHER.get(self.teacher.source)
+        return self.student.layer_map(depth) if depth else self.student.teacher_layers
 
 
-def spread_layers(layers: int, teacher_depth: int) -> tuple[int, ...]:
-    """Evenly spread teacher layers, round(linspace(0, last, layers)): (0, 2, 4, 7, 9, 11) for 6 of 12, as released."""
-    if layers == 1:
-        return (0,)
-    return tuple(round(i * (teacher_depth - 1) / (layers - 1)) for i in range(layers))
+def starting_point(objective: Objective) -> Settings:
+    """Settings that work at once: for labels the demo, for masked words half an hour on the bundled reviews."""
+    if objective == "labels":
+        return Settings()
+    return Settings(
+        objective="masked_words",
+        data=DataSettings(source="imdb", max_examples=4_000),
+        teacher=TeacherSettings(batch_size=16, learning_rate=3e-4),
+        training=TrainingSettings(epochs=1, batch_size=16, learning_rate=5e-4),
+        probes=DEFAULT_PROBES["masked_words"],
+    )
+
+
+def check_data(data: DataSettings, objective: Objective) -> None:
+    """Raise ValueError, naming the field, where the data settings contradict each other or the objective."""
+    if data.source in SOURCES_WITH_PATH and not data.path.strip():
+        raise ValueError("data.path is empty; name the file or folder that holds the data")
+    if data.source == "text" and objective == "labels":
+        raise ValueError("data.source is text, which has no labels; choose other data, or the objective masked_words")
+    if data.split in ("official", "merged") and data.source not in GLUE_SOURCES:
+        raise ValueError(f"data.split is {data.split}, which only GLUE has; choose auto or random")
+
+
+def check_copied_shape(student: StudentSettings) -> None:
+    """Raise ValueError if copied weights are asked for in a student of another shape than its teacher."""
+    if student.initial_weights == "random":
+        return
+    for name in ("width", "heads"):
+        if (value := getattr(student, name)) is not None:
+            raise ValueError(
+                f"student.{name} is {value}, but weights can only be copied into the teacher's own shape; leave "
+                f"student.{name} empty or set student.initial_weights to random"
+            )
 
 
 def check_layer_map(student: StudentSettings, teacher_depth: int) -> None:

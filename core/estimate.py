@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from core.config import DataSettings, Settings
+from core.config import Settings
+from core.data.outline import TextOutline, text_outline
 from core.distill.cache import teacher_key
+from core.models.hub import NotFetchedError
+from core.models.outline import teacher_outline
 from core.models.size import Shape, student_shape, teacher_shape
 from core.storage import BrokenRun, cache_root, read_json, teacher_model, write_json
-
-TEXTS = {"rotten_tomatoes": (8_530, 27.4), "imdb": (24_902, 314.0)}
-"""Examples without duplicates, and word pieces in one on average."""
 
 FLOPS_PER_S = 2.6e11
 SECONDS_PER_PARAMETER = 1.3e-9
@@ -25,32 +25,72 @@ START_S = 6.0
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is going to do. Steps are optimiser updates; `teacher_steps` is 0 where a trained teacher is kept."""
+    """What a run is going to do. Examples are texts, pairs or blocks of masked words; steps are optimiser updates.
+
+    `teacher_steps` is 0 where a trained teacher is kept, or used as it is.
+    """
 
     train_examples: int
     teacher_steps: int
     student_steps: int
     seconds: float
     pace_measured: bool
+    teacher: Shape
+    student: Shape
+
+
+@dataclass(frozen=True)
+class _Costs:
+    """Seconds on the reference machine of reading word pieces, by what is done with them."""
+
+    settings: Settings
+    teacher: Shape
+    student: Shape
+
+    @property
+    def masked(self) -> float:
+        """Share of the word pieces at which words are asked for."""
+        return self.settings.masking.share if self.settings.objective == "masked_words" else 0.0
+
+    @property
+    def doubts(self) -> float:
+        """Share of the word pieces at which the teacher's probabilities of all words are computed."""
+        loss = self.settings.loss
+        if self.settings.objective == "labels" or not loss.soft:
+            return 0.0
+        return {"all": 1.0, "masked": self.masked, "sample": loss.soft_share}[loss.soft_positions]
+
+    def answer(self, shape: Shape, pieces: float) -> float:
+        """A model answers."""
+        return _forward(shape, pieces) + _words(shape, self.masked * pieces)
+
+    def train_teacher(self, pieces: float, steps: int) -> float:
+        """The teacher learns."""
+        return 3 * self.answer(self.teacher, pieces) + _updates(self.teacher, steps)
+
+    def train_student(self, pieces: float, steps: int) -> float:
+        """The student learns, and with masked words the teacher reads along."""
+        asked = max(self.doubts, self.masked if self.settings.loss.hard else 0.0)
+        seconds = 3 * (_forward(self.student, pieces) + _words(self.student, asked * pieces))
+        if self.settings.objective == "masked_words" and (self.settings.loss.soft or self.settings.loss.cosine):
+            seconds += _forward(self.teacher, pieces) + _words(self.teacher, self.doubts * pieces)
+        return seconds + _updates(self.student, steps)
 
 
 def plan(settings: Settings) -> Plan:
-    """Steps and expected seconds of a run on this machine."""
-    examples, length = _texts(settings.data)
-    train = round(0.8 * examples)
-    teacher, student = teacher_shape(), student_shape(settings.student.layers)
-    kept = teacher_model(teacher_key(settings)).exists()
-    teacher_steps = 0 if kept else settings.teacher.epochs * -(-train // settings.teacher.batch_size)
-    student_steps = settings.training.epochs * -(-train // settings.training.batch_size)
-    held_out = examples - train
-    seconds = START_S + _forward(teacher, held_out * length)
-    if not kept:
-        seconds += _training(teacher, settings.teacher.epochs * train * length, teacher_steps)
-        seconds += _forward(teacher, (train + TEACHER_SCORES * held_out / 2) * length)
-    seconds += _training(student, settings.training.epochs * train * length, student_steps)
-    seconds += _forward(student, STUDENT_SCORES * held_out / 2 * length)
+    """Steps and expected seconds of a run on this machine. Raises DistilleryError if data or teacher cannot be used.
+
+    The first time it takes as long as reading the files of a teacher or data set of the user's.
+    """
+    texts, outline = text_outline(settings.data, settings.objective), teacher_outline(settings.teacher)
+    teacher = teacher_shape(outline, settings.objective)
+    student = student_shape(outline, settings.student, settings.objective)
+    kept = _is_kept(settings)
+    teacher_steps = 0 if kept else settings.teacher.epochs * -(-texts.train // settings.teacher.batch_size)
+    student_steps = settings.training.epochs * -(-texts.train // settings.training.batch_size)
+    seconds = _seconds(settings, texts, _Costs(settings, teacher, student), (teacher_steps, student_steps), kept)
     pace, measured = _pace()
-    return Plan(train, teacher_steps, student_steps, seconds * pace, measured)
+    return Plan(texts.train, teacher_steps, student_steps, seconds * pace, measured, teacher, student)
 
 
 def learn(predicted: Plan, elapsed_s: float) -> None:
@@ -66,8 +106,8 @@ def calibrate() -> None:
         return
     import torch
 
-    from core.config import TrainingSettings
     from core.distill.device import choose_compute
+    from core.sections import TrainingSettings
 
     compute = choose_compute(TrainingSettings())
     # Not random: a run that trains meanwhile must draw its own numbers and no others.
@@ -83,18 +123,38 @@ def calibrate() -> None:
     write_json(cache_root() / "pace.json", pace, durable=False)
 
 
-def _texts(data: DataSettings) -> tuple[int, float]:
-    examples, length = TEXTS[data.source]
-    return min(examples, data.max_examples or examples), min(length, data.max_tokens)
+def _is_kept(settings: Settings) -> bool:
+    try:
+        return teacher_model(teacher_key(settings)).exists()
+    except NotFetchedError:
+        return False
 
 
-def _forward(shape: Shape, tokens: float) -> float:
-    return 2 * shape.encoder_parameters * tokens / FLOPS_PER_S
+def _seconds(settings: Settings, texts: TextOutline, costs: _Costs, steps: tuple[int, int], kept: bool) -> float:
+    """Of the whole run on the reference machine: both stages, the scores on the way and the last one."""
+    train, validation, test = (count * texts.pieces for count in (texts.train, texts.validation, texts.test))
+    seconds = START_S + costs.answer(costs.teacher, validation + test)
+    if not kept:
+        seconds += costs.train_teacher(settings.teacher.epochs * train, steps[0])
+        seconds += costs.answer(costs.teacher, TEACHER_SCORES * validation)
+        if settings.objective == "labels":
+            seconds += costs.answer(costs.teacher, train)
+    seconds += costs.train_student(settings.training.epochs * train, steps[1])
+    return seconds + costs.answer(costs.student, STUDENT_SCORES * validation + test)
 
 
-def _training(shape: Shape, tokens: float, steps: int) -> float:
-    # A backward pass costs two forward passes.
-    return 3 * _forward(shape, tokens) + steps * shape.parameters * SECONDS_PER_PARAMETER
+def _forward(shape: Shape, pieces: float) -> float:
+    return 2 * shape.encoder_parameters * pieces / FLOPS_PER_S
+
+
+def _words(shape: Shape, pieces: float) -> float:
+    """The product with the vocabulary matrix, at so many word pieces."""
+    return 2 * shape.width * shape.vocabulary * pieces / FLOPS_PER_S
+
+
+def _updates(shape: Shape, steps: int) -> float:
+    # A backward pass costs two forward passes; then every parameter is updated.
+    return steps * shape.parameters * SECONDS_PER_PARAMETER
 
 
 def _pace() -> tuple[float, bool]:

@@ -17,10 +17,27 @@ def load() -> None:
         import torch  # noqa: F401
         from transformers import (  # noqa: F401  everything that core uses of it
             BertConfig,
+            BertForMaskedLM,
             BertForSequenceClassification,
+            BertPreTrainedModel,
             BertTokenizer,
             DistilBertConfig,
+            DistilBertForMaskedLM,
             DistilBertForSequenceClassification,
+            DistilBertPreTrainedModel,
             PreTrainedModel,
             PreTrainedTokenizerBase,
+        )
+
+
+def load_hub() -> None:
+    """The same for the Hub's library, which is quick to load but shares parts with transformers."""
+    with _one_at_a_time:
+        import huggingface_hub.errors  # noqa: F401
+        import huggingface_hub.utils  # noqa: F401
+        from huggingface_hub import (  # noqa: F401  everything that core uses of it
+            hf_hub_download,
+            hf_hub_url,
+            snapshot_download,
+            try_to_load_from_cache,
         )

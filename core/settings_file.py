@@ -19,7 +19,12 @@ from core.config import Settings, bounds
 from core.errors import DistilleryError
 
 MAX_FILE_BYTES = 1_000_000
-_GROUPS = ("", "data", "teacher", "student", "loss", "training")
+SECTIONS = tuple(
+    name
+    for name, field in Settings.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+)
+"""Names of the groups of settings, in the order of the form."""
 
 
 class SettingsError(DistilleryError):
@@ -33,9 +38,7 @@ class SettingsError(DistilleryError):
 def parse_settings(raw: Any) -> Settings:
     """Settings from plain JSON values. Raises SettingsError."""
     if not isinstance(raw, dict):
-        raise SettingsError(
-            {"": "Settings are a JSON object with the sections data, teacher, student, loss, training."}
-        )
+        raise SettingsError({"": f"Settings are a JSON object with the sections {', '.join(SECTIONS)}."})
     try:
         return Settings.model_validate(raw)
     except ValidationError as error:
@@ -82,19 +85,27 @@ def expected(section: type[BaseModel], name: str) -> str:
     kind = next(kind for kind in kinds if kind is not NoneType)
     if get_origin(kind) is Literal:
         return "one of " + ", ".join(get_args(kind)) + optional
+    if kind is bool:
+        return "true or false" + optional
     low, high = bounds(section, name)
     if math.isfinite(high):
         noun = "a whole number" if kind is int else "a number"
         return f"{noun} from {low:g} to {high:g}{optional}"
-    longest = next(
-        (rule.max_length for rule in section.model_fields[name].metadata if hasattr(rule, "max_length")), None
-    )
+    longest = rule(section, name, "max_length")
     if get_origin(kind) is tuple:
         things = "whole numbers" if get_args(kind)[0] is int else "texts"
         return f"a list of {things}" + (f", at most {longest}" if longest else "") + optional
     if kind is str:
-        return "text" + (f" of at most {longest} characters" if longest else "") + optional
+        # A pattern would say little to most people; the default keeps to it.
+        pattern = rule(section, name, "pattern")
+        what = f"a name like {section.model_fields[name].default}," if pattern else "text"
+        return what + (f" of at most {longest} characters" if longest else "") + optional
     return "a group of settings" + optional
+
+
+def rule(section: type[BaseModel], name: str, kind: str) -> Any:
+    """What a field's "max_length" or "pattern" is; None if it has none."""
+    return next((found for each in section.model_fields[name].metadata if (found := getattr(each, kind, None))), None)
 
 
 def _value(text: str) -> Any:
@@ -126,7 +137,7 @@ def _sentence(path: str, item: Any) -> str:
         return _capitalised(str(item["ctx"]["error"])) + "."
     if item["type"] == "extra_forbidden":
         return f"{path} is not a setting; remove it or correct its name."
-    if item["type"] == "invalid_key" or (item["type"] == "string_unicode" and path in _GROUPS):
+    if item["type"] == "invalid_key" or (item["type"] == "string_unicode" and path in ("", *SECTIONS)):
         return f"{_shortened(ascii(item['input']))} is not the name of a setting."
     section, name = _field(item["loc"])
     given = _shortened(json.dumps(item["input"], default=str))

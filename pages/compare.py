@@ -2,34 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
 import streamlit as st
 
 from core.errors import DistilleryError
 from core.runs import folder as runs
-from core.runs.comparable import RunToCompare, comparable_runs, model_folders
-from core.scoring.answers import answers, is_loaded, read_lines
+from core.runs.comparable import Kind, RunToCompare, comparable_runs, model_folders
+from core.scoring.answers import Lines, ScoreComparison, answers, is_loaded, read_lines, read_pair
+from core.scoring.hidden_words import guesses
 from pages.ui import numbers
-from pages.ui.answers import show_answers
+from pages.ui.answers import show_answers, show_scores
+from pages.ui.examples import Example, examples_for, known_ends
+from pages.ui.form import KEPT
+from pages.ui.hidden_words import show_hidden_words
+from pages.ui.replay import read_frames, recorded_ends
 from pages.ui.text import as_label, clean, show_text
 from pages.ui.watch import started
 
-TEXT, RUN, EXAMPLE = "compare-text", "compare-run", "compare-example"
-
-EXAMPLES = {
-    "Clear praise": "A warm, funny and deeply moving film.",
-    "Clear complaint": "A dull, lifeless mess from start to finish.",
-    "Negation": "It is not without charm, and I was never bored.",
-    "Irony": "Two hours of my life that I would love to have back.",
-    "Mixed": "The acting is superb, but the story goes nowhere.",
+RUN, EXAMPLE = "compare-run", "compare-example"
+# Where the session keeps what is typed: for each kind of run its own, so that changing the run loses nothing.
+TEXTS: dict[Kind, tuple[str, ...]] = {
+    "texts": ("compare-text",),
+    "words": ("compare-words",),
+    "pairs": ("compare-first", "compare-second"),
 }
-ALL = "All five"
+
+ASKED = {
+    "texts": "Type a sentence, or click an example.",
+    "words": "Type a sentence with [MASK] for the hidden word, or click an example.",
+    "pairs": "Type both texts, or click an example.",
+}
+KIND = {"texts": "", "words": "masked words", "pairs": "pairs"}
+
+Found = TypeVar("Found")
 
 
-def take_example() -> None:
+def take_example(kind: Kind, examples: dict[str, Example]) -> None:
     """Put the chosen example where the viewer would type; it can be chosen again after that."""
     name = st.session_state[EXAMPLE]
     if name is not None:
-        st.session_state[TEXT] = EXAMPLES.get(name) or "\n".join(EXAMPLES.values())
+        every = ("\n".join(text for (text,) in examples.values()),) if name not in examples else examples[name]
+        st.session_state.update(zip(TEXTS[kind], every, strict=True))
     st.session_state[EXAMPLE] = None
 
 
@@ -75,8 +91,10 @@ def why_not(run_id: str, unusable: list[RunToCompare]) -> str:
 
 
 def describe(run: RunToCompare) -> str:
-    """A run in the chooser: its name, what it kept, and how it ended unless it finished."""
+    """A run in the chooser: its name, what it is about, what it kept, and how it ended unless it finished."""
     parts = [clean(run.name) or started(run.run_id)]
+    if KIND[run.kind]:
+        parts.append(KIND[run.kind])
     if run.state != "finished":
         parts.append("stopped early" if run.state == "stopped" else str(run.state))
     if run.kept is not None:
@@ -84,48 +102,83 @@ def describe(run: RunToCompare) -> str:
     return " · ".join(parts)
 
 
-def show_question(usable: list[RunToCompare], unusable: list[RunToCompare]) -> tuple[RunToCompare, str]:
-    """The run, the text and the examples; returns the first two as they are now."""
-    st.session_state.setdefault(TEXT, next(iter(EXAMPLES.values())))
+def show_question(usable: list[RunToCompare], unusable: list[RunToCompare]) -> tuple[RunToCompare, Lines]:
+    """The run, what is typed and the examples; returns the first two as they are now."""
     which, words = st.columns([1, 2])
     with which:
         run = choose(usable, unusable)
+    examples = examples_for(run.settings)
     with words:
-        text = st.text_area("Your sentence, or one a line", key=TEXT, height=108)
+        lines = show_fields(run.kind, next(iter(examples.values())))
     with st.container(horizontal=True, vertical_alignment="center"):
         # Leaving the text field already asks; the button is for those who look for one.
         st.button("Compare", type="primary", key="compare-ask")
+        several = [] if run.kind == "pairs" else [f"All {len(examples)}"]
         st.pills(
             "Examples",
-            [*EXAMPLES, ALL],
+            [*examples, *several],
             key=EXAMPLE,
             on_change=take_example,
+            args=(run.kind, examples),
             label_visibility="collapsed",
             wrap=True,
         )
-    return run, text
+    return run, lines
 
 
-def show_answer(run: RunToCompare, text: str) -> None:
+def show_fields(kind: Kind, first: Example) -> Lines:
+    """The fields for what is asked, filled with an example at first; returns what they hold."""
+    for key, text in zip(TEXTS[kind], first, strict=True):
+        st.session_state.setdefault(key, text)
+    if kind == "pairs":
+        fields = zip(TEXTS[kind], ("First text", "Second text"), st.columns(2), strict=True)
+        return read_pair(*(field.text_area(label, key=key, height=108, **KEPT) for key, label, field in fields))
+    label = "Your sentence, or one a line" if kind == "texts" else "Your sentence with a [MASK], or one a line"
+    return read_lines(st.text_area(label, key=TEXTS[kind][0], height=108, **KEPT))
+
+
+def show_answer(run: RunToCompare, lines: Lines) -> None:
     """Both models' answers; a sentence that says what went wrong where there are none."""
-    lines = read_lines(text)
-    if not lines.sentences:
-        st.info("Type a sentence, or click an example.")
+    if len(lines.sentences) < len(TEXTS[run.kind]):
+        st.info(ASKED[run.kind])
         return
     for note in lines.notes:
         st.caption(note)
     try:
-        folder = runs.run_folder(run.run_id)
-        models, max_tokens = model_folders(folder), runs.read_settings(folder).data.max_tokens
-        if is_loaded(models):
-            comparisons = answers(models, lines.sentences, max_tokens)
-        else:
-            with st.spinner("Opening both models. This takes a few seconds, once."), st.skeleton(height=240):
-                comparisons = answers(models, lines.sentences, max_tokens)
+        show_both(run, lines.sentences)
     except DistilleryError as error:
         st.error(as_label(str(error), 500))
+
+
+def show_both(run: RunToCompare, texts: Sequence[str]) -> None:
+    """Ask both models and show what they say."""
+    folder = runs.run_folder(run.run_id)
+    models, longest = model_folders(folder), run.settings.data.max_tokens
+    if run.kind == "words":
+        show_hidden_words(asking(models, lambda: guesses(models, texts, longest)))
         return
-    show_answers(comparisons)
+    first, second = (texts[:1], texts[1:]) if run.kind == "pairs" else (texts, None)
+    found = asking(models, lambda: answers(models, first, longest, second))
+    if isinstance(found[0], ScoreComparison):
+        show_scores(found, ends_of(run, folder))
+    else:
+        show_answers(found)
+
+
+def asking(models: dict[str, Path], ask: Callable[[], Found]) -> Found:
+    """What `ask` returns; says so while the models have to be opened first."""
+    if is_loaded(models):
+        return ask()
+    with st.spinner("Opening both models. This takes a few seconds, once."), st.skeleton(height=240):
+        return ask()
+
+
+def ends_of(run: RunToCompare, folder: Path) -> tuple[float, float] | None:
+    """The scale of a run whose labels are a score: the task's own, or as far as its watched sentences reached."""
+    if (ends := known_ends(run.settings.data)) is not None:
+        return ends
+    frames = read_frames(folder, run.settings)
+    return recorded_ends(frames) if frames else None
 
 
 st.title("Compare", anchor=False)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.config import Settings
 from core.data.bundle import missing_assets
 from core.errors import DistilleryError
 from core.runs import folder as runs
 from core.runs import worker
-from pages.ui import form
-from pages.ui.recipe import show_plan, show_recipe
+from pages.ui.complaints import in_words
+from pages.ui.draft import Draft, read_draft
+from pages.ui.plan import show_plan
+from pages.ui.recipe import show_objective, show_recipe
 from pages.ui.text import as_label
 from pages.ui.watch import new_run, show_queue, show_run, submit
 
@@ -20,7 +21,7 @@ NEXT_RUN = "next-run-id"
 def start(run_id: str) -> None:
     """Queue the run that was announced on the page, and look at it."""
     # A value typed just before the click arrives together with it, so the form is read now; a bad one is said there.
-    settings, _ = form.settings_of_form()
+    settings = read_draft().settings
     # The id was chosen when the button was drawn: however often it is clicked, it is the same run.
     if settings is None or not submit(settings, run_id):
         return
@@ -34,13 +35,13 @@ def set_up() -> None:
     st.write(
         "A small student learns from a large teacher. Everything is set for a first run: you can start right away."
     )
-    action = st.container()
-    settings, problems = show_recipe()
-    with action:
-        _show_start(settings, problems)
+    draft = read_draft()
+    show_objective()
+    _show_start(draft)
+    show_recipe(draft)
 
 
-def _show_start(settings: Settings | None, problems: dict[str, str]) -> None:
+def _show_start(draft: Draft) -> None:
     missing = missing_assets()
     busy = worker.active_run()
     run_id = st.session_state.setdefault(NEXT_RUN, runs.new_run_id())
@@ -50,17 +51,17 @@ def _show_start(settings: Settings | None, problems: dict[str, str]) -> None:
             key=f"start-{run_id}",
             type="primary",
             icon=":material/play_arrow:",
-            disabled=settings is None or bool(missing),
+            disabled=draft.settings is None or bool(missing),
             on_click=start,
             args=(run_id,),
         )
         if busy:
             st.caption("Another run is training. This one will wait for its turn.")
-        if problems:
-            st.caption("Correct the setting marked below, then you can start.")
+        if draft.reason:
+            st.caption(in_words(draft.reason))
     for sentence in missing:
         st.error(sentence)
-    show_plan(settings)
+    show_plan(draft.settings, draft.plan)
 
 
 run_id = st.query_params.get("run")

@@ -52,12 +52,13 @@ def show_measured() -> None:
 
 
 def _show_run(run_id: str, name: str, results: dict) -> None:
+    metric = results["metric"]
+    scores = {model: numbers.score(results[model]["score"], metric) for model in ("student", "teacher")}
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         title = as_label(name or started(run_id))
         st.markdown(
-            f"**{title}** kept {numbers.percent(results['kept'])} of the teacher's accuracy "
-            f"({numbers.percent(results['student']['accuracy'])} of "
-            f"{numbers.percent(results['teacher']['accuracy'])}), agreement {numbers.percent(results['agreement'])}"
+            f"**{title}** kept {numbers.percent(results['kept'])} of the teacher's {metric} "
+            f"({scores['student']} of {scores['teacher']}), agreement {numbers.score(results['agreement'], metric)}"
         )
         measured_badge(results)
         st.space("stretch")

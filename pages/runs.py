@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
 from core.errors import DistilleryError
 from core.runs import folder as runs
-from pages.ui import numbers
 from pages.ui.recipe import describe
-from pages.ui.result import read_result
-from pages.ui.text import show_text
+from pages.ui.result import one_line, read_result
+from pages.ui.text import as_label, show_text
 from pages.ui.watch import STATE_COLOURS, started
 
 SHOWN_AT_ONCE = 20
@@ -32,20 +30,12 @@ def show_run(folder: Path) -> None:
             with st.container(horizontal=True, vertical_alignment="center"):
                 show_text(settings.name or started(folder.name))
                 st.badge(status.state, color=STATE_COLOURS.get(status.state, "blue"))
-            st.caption(describe(settings))
+            st.caption(as_label(describe(settings), 300))
         with numbers_here:
-            show_text(scores(results) if results else status.sentence)
+            show_text(one_line(results) if results else status.sentence)
         with way:
             if st.button("Open", key=f"open-{folder.name}", type="tertiary"):
                 st.switch_page("../distill.py", query_params={"run": folder.name})
-
-
-def scores(results: dict[str, Any]) -> str:
-    """The result in one line."""
-    return (
-        f"{numbers.percent(results['kept'])} kept ({numbers.percent(results['student']['accuracy'])} of "
-        f"{numbers.percent(results['teacher']['accuracy'])}), agreement {numbers.percent(results['agreement'])}"
-    )
 
 
 st.title("Runs")

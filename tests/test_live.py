@@ -127,7 +127,7 @@ def test_a_zoom_survives_updates_and_a_rerun_and_double_click_ends_it(page, site
     page.evaluate("document.querySelector('.live-plot').marked = true")
     page.get_by_role("button", name="Rerun").click()
     expect(page.get_by_text("script runs: 2")).to_be_visible()
-    run.append({"event": "score", "stage": "student", "step": 150, "accuracy": 0.85, "agreement": 0.777})
+    run.append({"event": "score", "stage": "student", "step": 150, "score": 0.85, "agreement": 0.777})
     expect(tile(page, "agreement")).to_have_text("77.7\u202f%")
     assert page.evaluate("document.querySelector('.live-plot').marked"), "the view was built again"
     assert page.evaluate(X_RANGE, LOSS) == zoomed

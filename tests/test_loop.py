@@ -9,17 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 from transformers import BertForSequenceClassification
 
 from core.data.labelled import Part
-from core.data.tokens import Batch, Tokens, batches_per_epoch, tokenise
-from core.distill.device import Compute
-from core.distill.loop import Schedule, is_due, train
+from core.data.tokens import Batch, Tokens, batches_per_epoch, cut_by_length, tokenise
+from core.distill.device import Compute, choose_compute
+from core.distill.loop import Lesson, Schedule, is_due, train
 from core.distill.losses import hard_target_loss
 from core.distill.recorder import StopRequested
+from core.errors import DistilleryError
 from core.scoring.predict import accuracy, predict
+from core.sections import TrainingSettings
 from tests.tiny import tiny_teacher, tiny_tokenizer
 
 COMPUTE = Compute(torch.device("cpu"), "fp32", 1)
@@ -76,13 +79,23 @@ def run(
     observe: Callable[[int], None] = lambda step: None,
 ) -> Listener:
     listener = listener or Listener()
-
-    def loss_terms(batch: Batch) -> dict[str, Tensor]:
-        logits = model(batch.input_ids, attention_mask=batch.attention_mask).logits
-        return {"loss": hard_target_loss(logits, batch.labels)}
-
-    train(model, data, loss_terms, plan, COMPUTE, listener, observe)
+    train(lesson_of(model, data), plan, COMPUTE, listener, observe)
     return listener
+
+
+def lesson_of(model: BertForSequenceClassification, data: Tokens, parts: int = 1, scale: float = 1.0) -> Lesson:
+    """Plain fine-tuning, each update in so many parts, its loss times `scale`."""
+
+    def batches(examples: NDArray[np.int64], _random: np.random.Generator) -> list[tuple[Batch, int]]:
+        cut = cut_by_length(data.lengths[examples], parts)
+        return [(data.batch(examples[places], COMPUTE.device), len(examples)) for places in cut]
+
+    def terms(part: tuple[Batch, int]) -> dict[str, Tensor]:
+        batch, count = part
+        logits = model(batch.input_ids, attention_mask=batch.attention_mask).logits
+        return {"loss": scale * hard_target_loss(logits, batch.labels, count)}
+
+    return Lesson(model, data.lengths, batches, terms)
 
 
 def weights_hash(model: torch.nn.Module) -> str:
@@ -135,6 +148,57 @@ def test_dropout_is_on_while_training(data: Tokens) -> None:
     assert modes and all(modes)
 
 
+def without_dropout(model: torch.nn.Module) -> torch.nn.Module:
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    return model
+
+
+@pytest.mark.parametrize("parts", [2, 3, 8])
+def test_a_batch_cut_into_parts_is_the_same_update(data: Tokens, parts: int) -> None:
+    """Sentences of different lengths, so that a mean of the parts' means would not be the batch's mean."""
+    results = []
+    for number in (1, parts):
+        model, gradients = without_dropout(model_of()), []
+
+        def keep(*_: Any, model=model, gradients=gradients) -> None:
+            gradients.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
+
+        hook = register_optimizer_step_pre_hook(keep)
+        try:
+            listener = Listener()
+            plan = schedule(batch_size=7, epochs=1)
+            train(lesson_of(model, data, number), plan, COMPUTE, listener, lambda step: None)
+        finally:
+            hook.remove()
+        results.append((gradients[0], [step["loss"] for step in listener.steps]))
+    (whole, losses), (cut, losses_cut) = results
+    assert losses_cut == pytest.approx(losses, rel=1e-5)
+    torch.testing.assert_close(cut, whole, rtol=1e-5, atol=1e-5 * float(whole.abs().max()))
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 5, 40])
+def test_a_cut_keeps_every_example_once_and_shares_the_work(parts: int) -> None:
+    lengths = np.random.default_rng(0).integers(8, 129, size=32)
+    cut = cut_by_length(lengths, parts)
+    assert sorted(np.concatenate(cut)) == list(range(32)) and len(cut) <= parts
+    work = [int(lengths[places].sum()) for places in cut]
+    assert max(work) <= lengths.sum() / parts + 128
+    assert [lengths[places].max() for places in cut] == sorted(lengths[places].max() for places in cut)
+
+
+def test_fp16_needs_an_nvidia_gpu_and_says_so() -> None:
+    settings = TrainingSettings(device="cpu", precision="fp16")
+    with pytest.raises(DistilleryError, match="training.precision is fp16, which needs an NVIDIA GPU"):
+        choose_compute(settings)
+
+
+def test_the_loss_scale_is_part_of_the_step_only_at_fp16() -> None:
+    assert not COMPUTE.scaler().is_enabled()
+    assert COMPUTE.scaler().state_dict() == {}
+
+
 def test_each_step_is_recorded_from_the_first_on(data: Tokens) -> None:
     steps = run(model_of(), data, schedule()).steps
     assert [step["step"] for step in steps] == list(range(1, 10))
@@ -179,9 +243,7 @@ def test_one_step_is_the_step_of_the_released_optimiser(data: Tokens) -> None:
     before = model.classifier.weight.detach().clone()
     gradients: list[Tensor] = []
     model.classifier.weight.register_post_accumulate_grad_hook(lambda weight: gradients.append(weight.grad.clone()))
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
+    without_dropout(model)
     run(model, data, schedule(epochs=1, batch_size=8, learning_rate=1e-3, warmup=0.0))
     (gradient,) = gradients
     expected = before - 1e-3 * gradient / (gradient.abs() + 1e-6)
@@ -195,13 +257,9 @@ def test_large_gradients_are_clipped_to_5_and_small_ones_left_alone(data: Tokens
     def look(*_: Any) -> None:
         norms.append(torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None]).item())
 
-    def loss_terms(batch: Batch) -> dict[str, Tensor]:
-        logits = model(batch.input_ids, attention_mask=batch.attention_mask).logits
-        return {"loss": scale * hard_target_loss(logits, batch.labels)}
-
     hook = register_optimizer_step_pre_hook(look)
     try:
-        train(model, data, loss_terms, schedule(), COMPUTE, Listener(), lambda step: None)
+        train(lesson_of(model, data, scale=scale), schedule(), COMPUTE, Listener(), lambda step: None)
     finally:
         hook.remove()
     assert len(norms) == 9

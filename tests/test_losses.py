@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.config import WEIGHT_PRESETS, LossSettings
+from core.config import WEIGHT_PRESETS
 from core.distill.losses import hard_target_loss, hidden_cosine_loss, soft_target_loss, weighted_sum
+from core.sections import LossSettings
 
 TEMPERATURES = pytest.mark.parametrize("temperature", [0.1, 0.5, 1.0, 2.0, 5.0, 100.0])
 

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.config import WEIGHT_PRESETS, Settings, StudentSettings, TrainingSettings, bounds
+from core.config import WEIGHT_PRESETS, Settings, bounds
 from core.data import bundle
 from core.runs import folder as runs
 from core.runs import worker
 from core.runs.owner import this_process
+from core.sections import StudentSettings, TrainingSettings
 from core.settings_file import parse_settings
 from pages.ui import form, numbers
 from tests.made_runs import RESULTS, make_run

@@ -24,7 +24,7 @@ from core.runs.execute import execute
 from core.runs.recorder import FolderRecorder
 from core.runs.resume import request_resume
 from tests.serving import ROOT
-from tests.test_job import digest, listing, settings_of, use_tiny_models
+from tests.small_runs import digest, listing, settings_of
 from tests.test_loop import one_thread  # noqa: F401  used by every test here
 
 # 192 sentences in batches of 13: 15 updates an epoch, 30 in all, the last of each epoch a short one.
@@ -38,7 +38,6 @@ def world(tmp_path_factory: pytest.TempPathFactory):
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DISTILLERY_HOME", str(home))
-        use_tiny_models(patch)
         # A run that finds its teacher trained records no teacher's curve; so must the one all are compared with.
         new_run("teacher-first")
         execute(runs.runs_root() / "teacher-first")

@@ -9,23 +9,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 from pydantic import ValidationError
 
-from core.config import (
-    DEPTH_OF_TEACHER,
-    WEIGHT_PRESETS,
-    LossSettings,
-    Section,
-    Settings,
-    bounds,
-    is_control,
-    spread_layers,
-)
+from core.config import DEPTH_OF_TEACHER, WEIGHT_PRESETS, Settings, bounds, extra, is_control, starting_point
+from core.sections import LossSettings, Section, spread_layers
 from core.settings_file import (
     MAX_FILE_BYTES,
+    SECTIONS,
     SettingsError,
     expected,
     override,
@@ -35,7 +28,6 @@ from core.settings_file import (
 from tests.serving import ROOT
 
 NAN, INFINITY = math.nan, math.inf
-SECTIONS = ("data", "teacher", "student", "loss", "training")
 
 # Field, what is given, and what the sentence has to say besides the field's name.
 BAD_FIELDS: list[tuple[str, Any, str]] = [
@@ -71,7 +63,7 @@ BAD_FIELDS: list[tuple[str, Any, str]] = [
         for section in ("teacher", "training")
         for value in (0, -32, 1025, 10**7, 32.0, "32", None)
     ],
-    *[("teacher.epochs", value, "expected a whole number from 1 to 20") for value in (0, -1, 21, 10**9, 1.5, "2")],
+    *[("teacher.epochs", value, "expected a whole number from 0 to 20") for value in (-1, 21, 10**9, 1.5, "2", None)],
     *[("training.epochs", value, "expected a whole number from 1 to 100") for value in (0, -1, 101, 10**9, 1.5, "3")],
     *[
         (f"{section}.learning_rate", value, f"is {json.dumps(value)}; expected a number from 1e-07 to 0.01")
@@ -87,7 +79,41 @@ BAD_FIELDS: list[tuple[str, Any, str]] = [
     *[("training.threads", value, "whole number from 1 to 256, or null") for value in (0, -1, 257, 1.0, "2")],
     ("training.device", "tpu", 'is "tpu"; expected one of auto, cuda, mps, cpu'),
     ("training.device", None, "expected one of auto, cuda, mps, cpu"),
-    ("training.precision", "fp16", 'is "fp16"; expected one of auto, fp32, bf16'),
+    ("training.precision", "fp8", 'is "fp8"; expected one of auto, fp32, bf16, fp16'),
+    *[
+        ("training.accumulation", value, "expected a whole number from 1 to 256")
+        for value in (0, -1, 257, 10**9, 2.0, "2", None)
+    ],
+    *[
+        (f"{section}.{name}", value, f"is {json.dumps(value)}; expected true or false")
+        for section, name in (("training", "compile"), ("masking", "whole_words"))
+        for value in (0, 1, "true", "yes", None, NAN)
+    ],
+    *[("masking.share", value, "expected a number from 0.01 to 0.5") for value in (0, -0.15, 0.009, 0.51, 15, NAN)],
+    *[("masking.rarity", value, "expected a number from 0 to 2") for value in (-0.1, 2.1, NAN, INFINITY, "0.7")],
+    *[("loss.soft_share", value, "expected a number from 0.01 to 1") for value in (0, 0.001, 1.1, NAN, "all", None)],
+    ("loss.soft_positions", "none", 'is "none"; expected one of all, masked, sample'),
+    *[("student.width", value, "whole number from 8 to 4096, or null") for value in (0, 7, 4097, 10**9, 96.0, "96")],
+    *[("student.heads", value, "whole number from 1 to 64, or null") for value in (0, -1, 65, 4.0, "4")],
+    ("objective", "labels and words", 'is "labels and words"; expected one of labels, masked_words'),
+    ("objective", None, "is null; expected one of labels, masked_words"),
+    ("data.task", "SST2", 'is "SST2"; expected one of CoLA, SST-2, MRPC, STS-B, QQP, MNLI, QNLI, RTE, WNLI'),
+    ("data.split", "dev", 'is "dev"; expected one of auto, random, official, merged'),
+    ("data.label_kind", "numbers", 'is "numbers"; expected one of auto, classes, score'),
+    *[
+        (path, value, "expected text of at most 4096 characters")
+        for path in ("data.path", "teacher.path")
+        for value in (None, 7, ["a"], "a" * 4097, "\ud800")
+    ],
+    *[
+        (f"data.{name}_column", value, "expected text of at most 200 characters")
+        for name in ("text", "pair", "label")
+        for value in (None, 0, "c" * 201)
+    ],
+    *[
+        ("teacher.hub_id", value, "expected a name like google-bert/bert-base-uncased, of at most 96 characters")
+        for value in ("", "a b", "a/b/c", "/etc/passwd", "../x", "http://a/b", "x\n", "ü", "a" * 97, None, "\ud800")
+    ],
     *[
         ("data.max_examples", value, "whole number from 200 to 100000, or null")
         for value in (0, 199, 10**6, 500.0, "500", NAN)
@@ -129,6 +155,74 @@ def test_a_bad_field_is_refused_with_its_name_the_value_and_the_range(path: str,
     (sentence,) = error.problems.values()
     assert path in sentence.lower() and says in sentence
     assert len(sentence) < 250 and sentence.endswith(".")
+
+
+# What contradicts itself although each field by itself is fine: the settings, and what the sentence has to say.
+CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "no file": ({"data": {"source": "csv"}}, "data.path is empty; name the file or folder"),
+    "a blank file": ({"data": {"source": "glue_folder", "path": "  "}}, "data.path is empty"),
+    "no text": ({"objective": "masked_words", "probes": [], "data": {"source": "text"}}, "data.path is empty"),
+    "labels of plain text": ({"data": {"source": "text", "path": "a"}}, "data.source is text, which has no labels"),
+    "an official split of sentences": ({"data": {"split": "official"}}, "data.split is official, which only GLUE has"),
+    "a merged split of a file": (
+        {"data": {"source": "csv", "path": "a.csv", "split": "merged"}},
+        "data.split is merged, which only GLUE has; choose auto or random",
+    ),
+    "no model folder": ({"teacher": {"source": "folder"}}, "teacher.path is empty; name the folder"),
+    "a copied width": ({"student": {"width": 96}}, "student.width is 96, but weights can only be copied"),
+    "copied heads": ({"student": {"heads": 6}}, "set student.initial_weights to random"),
+    "heads that do not divide": (
+        {"student": {"width": 100, "heads": 3, "initial_weights": "random"}},
+        "student.width is 100, which 3 heads cannot share equally",
+    ),
+    "no word to guess": (
+        {"objective": "masked_words", "probes": ["A [MASK] film.", "A warm film."]},
+        "sentence 2 has no [MASK]; write [MASK] in place of the word to guess",
+    ),
+    "the probes of labels": ({"objective": "masked_words"}, "sentence 1 has no [MASK]"),
+}
+
+
+@pytest.mark.parametrize("case", CONTRADICTIONS)
+def test_settings_that_contradict_each_other_are_refused_by_name(case: str) -> None:
+    raw, says = CONTRADICTIONS[case]
+    (sentence,) = refusal(raw).problems.values()
+    assert says in sentence and len(sentence) < 250 and sentence.endswith(".")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"data": {"source": "glue_folder", "path": "glue", "split": "merged", "task": "MNLI"}},
+        {"data": {"source": "glue_hub", "split": "official"}, "teacher": {"source": "hub"}},
+        {"data": {"source": "csv", "path": "a.csv", "pair_column": "b", "label_kind": "score", "split": "random"}},
+        {"objective": "masked_words", "probes": [], "data": {"source": "text", "path": "texts"}},
+        {"student": {"width": 96, "heads": 4, "initial_weights": "random"}},
+        {"teacher": {"source": "folder", "path": "bert", "epochs": 0}, "student": {"layers": 24}},
+        {"teacher": {"source": "hub", "hub_id": "bert-base-uncased"}, "student": {"teacher_layers": [0, 12, 23]}},
+        {"training": {"precision": "fp16", "accumulation": 3, "batch_size": 32, "compile": True}},
+    ],
+    ids=lambda raw: str(raw)[:40],
+)
+def test_everything_that_the_engine_can_do_is_allowed(raw: dict[str, Any]) -> None:
+    settings = parse_settings(raw)
+    assert parse_settings(json.loads(json.dumps(settings.model_dump(mode="json")))) == settings
+
+
+@pytest.mark.parametrize("objective", ["labels", "masked_words"])
+def test_each_objective_has_a_starting_point_that_goes_through_json(objective: str) -> None:
+    settings = starting_point(objective)
+    assert settings.objective == objective and settings.probes
+    assert parse_settings(json.loads(json.dumps(settings.model_dump(mode="json")))) == settings
+    assert starting_point("labels") == Settings()
+
+
+@pytest.mark.parametrize("source", ["folder", "hub"])
+def test_the_layers_of_a_foreign_teacher_are_left_to_whoever_reads_its_files(source: str) -> None:
+    teacher = {"source": source, "path": "bert"}
+    assert parse_settings({"teacher": teacher, "student": {"layers": 12}}).layer_map is None
+    chosen = parse_settings({"teacher": teacher, "student": {"layers": 2, "teacher_layers": [3, 30]}})
+    assert chosen.layer_map == (3, 30)
 
 
 @pytest.mark.parametrize(("path", "value", "says"), BAD_FIELDS, ids=lambda value: repr(value)[:40])
@@ -325,13 +419,13 @@ def test_assignments_are_applied_in_order_and_read_as_json_or_as_text() -> None:
     assert (settings.loss.soft, settings.training.device, settings.data.max_examples) == (4.5, "cpu", 300)
     assert (settings.name, settings.probes) == ("a=b", ("x",))
     assert override(settings, ["data.max_examples=null"]).data.max_examples is None
+    assert override(settings, ["training.compile=true"]).training.compile is True
     assert Settings().loss.soft == 5.0
 
 
 def fields() -> list[tuple[type[Section], str]]:
-    groups = [field.annotation for field in Settings.model_fields.values()]
-    sections = [group for group in groups if isinstance(group, type) and issubclass(group, Section)]
-    assert len(sections) == len(SECTIONS)
+    sections = [Settings.model_fields[name].annotation for name in SECTIONS]
+    assert len(sections) == 6 and all(issubclass(section, Section) for section in sections)
     return [(section, name) for section in sections for name in section.model_fields]
 
 
@@ -340,6 +434,22 @@ def test_every_field_brings_what_the_form_needs(section: type[Section], name: st
     field = section.model_fields[name]
     assert field.title and field.description and field.description.endswith(".")
     assert not field.is_required() and expected(section, name)
+    assert (field.annotation is bool) == (expected(section, name) == "true or false")
+
+
+@pytest.mark.parametrize(("section", "name"), fields(), ids=lambda value: getattr(value, "__name__", value))
+def test_every_choice_has_a_name_for_each_of_its_options(section: type[Section], name: str) -> None:
+    annotation = section.model_fields[name].annotation
+    if get_origin(annotation) is not Literal:
+        assert "options" not in extra(section, name)
+        return
+    assert tuple(extra(section, name)["options"]) == get_args(annotation)
+
+
+@pytest.mark.parametrize("name", [name for name in Settings.model_fields if name not in SECTIONS])
+def test_what_belongs_to_no_section_brings_what_the_form_needs(name: str) -> None:
+    field = Settings.model_fields[name]
+    assert field.title and field.description.endswith(".") and expected(Settings, name) != "a group of settings"
 
 
 @pytest.mark.parametrize(("section", "name"), fields(), ids=lambda value: getattr(value, "__name__", value))

@@ -6,17 +6,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from transformers import BertForSequenceClassification
+from transformers import BertForMaskedLM, DistilBertForMaskedLM
 
 from core.errors import DistilleryError
-from core.models import saved, shelf
+from core.models import shelf
 from core.models.shelf import Shelf
 from tests.serving import ROOT
-from tests.tiny import finished_run, tiny_teacher, tiny_tokenizer
+from tests.tiny import KEY, finished_run
 
 WAIT_S = 20
 
@@ -62,26 +61,14 @@ def test_the_same_model_is_loaded_once_even_if_eight_threads_ask_at_once(folder,
     assert len(got) == 8 and len({id(model) for model in got}) == 1
 
 
-def test_model_folders_are_opened_one_after_the_other(tmp_path, monkeypatch):
-    """The second of two at once must wait outside from_pretrained, even if the first takes its time inside."""
-    for name in "ab":
-        saved.save_model(tiny_teacher(), tiny_tokenizer(), tmp_path / name)
-    inside, second = [], threading.Event()
-    opened = BertForSequenceClassification.from_pretrained
-
-    def slowly(*arguments, **options):
-        inside.append(1)
-        if len(inside) > 1:
-            second.set()
-        overtaken = second.wait(0.5)
-        inside.pop()
-        assert not overtaken
-        return opened(*arguments, **options)
-
-    monkeypatch.setattr(BertForSequenceClassification, "from_pretrained", slowly)
-    with ThreadPoolExecutor(2) as pool:
-        for future in [pool.submit(saved.load_classifier, tmp_path / name) for name in "ab"]:
-            future.result(WAIT_S)
+def test_models_of_words_are_opened_too(home):
+    run = finished_run(home, objective="masked_words")
+    loaded = shelf.get(run / "student")
+    assert isinstance(loaded.model, DistilBertForMaskedLM)
+    assert isinstance(shelf.get(home / "cache" / "teachers" / KEY / "model").model, BertForMaskedLM)
+    ids = loaded.tokenizer("a warm film", return_tensors="pt")["input_ids"]
+    assert loaded.model(ids).logits.shape == (1, 5, loaded.model.config.vocab_size)
+    shelf.unload_all()
 
 
 def test_at_most_four_models_are_kept_and_the_one_not_used_longest_goes(folder):

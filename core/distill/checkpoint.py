@@ -21,8 +21,7 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from torch import Tensor
-from transformers import PreTrainedModel
+from torch import Tensor, nn
 
 from core.distill.recorder import Recorder, Stage
 from core.errors import DistilleryError
@@ -57,6 +56,16 @@ def newest_checkpoint(root: Path) -> Checkpoint | None:
 
 
 @dataclass(frozen=True)
+class Progress:
+    """All that changes while a stage trains: what a checkpoint has to hold."""
+
+    stage: Stage
+    learner: nn.Module
+    optimiser: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+
+
+@dataclass(frozen=True)
 class Keeper:
     """Saves a run's checkpoints below `root` and continues from the newest. `facts` are written into each."""
 
@@ -65,50 +74,58 @@ class Keeper:
     facts: dict[str, Any]
     recorder: Recorder
 
-    def restore(self, stage: Stage, model: PreTrainedModel, optimiser: torch.optim.Optimizer) -> int:
-        """Load the newest checkpoint of this stage into model and optimiser; returns its step, 0 if there is none.
+    def restore(self, progress: Progress) -> int:
+        """Load the newest checkpoint of this stage; returns its step, 0 if there is none.
 
         Raises DistilleryError if the run's settings are not those it was made with.
         """
         newest = newest_checkpoint(self.root)
-        if newest is None or newest.stage != stage:
+        if newest is None or newest.stage != progress.stage:
             return 0
-        self._compare(newest.state())
-        model.load_state_dict(newest.tensors("weights"))
-        groups = optimiser.state_dict()["param_groups"]
-        optimiser.load_state_dict({"state": _unflattened(newest.tensors("optimiser")), "param_groups": groups})
+        state = newest.state()
+        self._compare(state)
+        first = _first_names(progress.learner.state_dict())
+        weights = newest.tensors("weights")
+        progress.learner.load_state_dict({name: weights[first[name]] for name in first})
+        groups = progress.optimiser.state_dict()["param_groups"]
+        moments = _unflattened(newest.tensors("optimiser"))
+        progress.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+        progress.scaler.load_state_dict(state["scaler"])
         return newest.step
 
-    def save_if_due(self, stage: Stage, step: int, model: PreTrainedModel, optimiser: torch.optim.Optimizer) -> None:
+    def save_if_due(self, progress: Progress, step: int) -> None:
         """Save every so many steps."""
         if step % self.every == 0:
-            self.save(stage, step, model, optimiser)
+            self.save(progress, step)
 
-    def save(self, stage: Stage, step: int, model: PreTrainedModel, optimiser: torch.optim.Optimizer) -> None:
+    def save(self, progress: Progress, step: int) -> None:
         """Write a checkpoint and delete those it replaces. Raises OSError, leaving the older ones, if it cannot.
 
         Raises DistilleryError rather than keep weights that are not numbers.
         """
         # First the curves up to this step, so that the checkpoint never knows more than they do.
         self.recorder.settle()
-        if not all(torch.isfinite(weights).all() for weights in model.parameters()):
+        if not all(torch.isfinite(weights).all() for weights in progress.learner.parameters()):
             raise DistilleryError(
                 f"The weights stopped being numbers by step {step}. Choose a smaller learning rate and start again."
             )
+        weights = progress.learner.state_dict()
+        distinct = {name: weights[name] for name, first in _first_names(weights).items() if name == first}
+        state = self.facts | {"scaler": progress.scaler.state_dict()}
         files = {
-            "weights.safetensors": safetensors.torch.save(_on_cpu(model.state_dict())),
-            "optimiser.safetensors": safetensors.torch.save(_flattened(optimiser.state_dict()["state"])),
-            "state.json": json.dumps(self.facts, indent=2).encode(),
+            "weights.safetensors": safetensors.torch.save(_on_cpu(distinct)),
+            "optimiser.safetensors": safetensors.torch.save(_flattened(progress.optimiser.state_dict()["state"])),
+            "state.json": json.dumps(state, indent=2).encode(),
         }
-        commit(self.root, f"{stage}-{step:08d}", files)
+        commit(self.root, f"{progress.stage}-{step:08d}", files)
         for old in list(_newest_first(self.root))[KEPT:]:
             shutil.rmtree(old.folder)
 
     def _compare(self, then: dict[str, Any]) -> None:
-        changed = differences(then["settings"], self.facts["settings"])
+        changed = differences(then["frozen"], self.facts["frozen"])
         if changed:
             raise DistilleryError(
-                "This run's settings were changed since its checkpoint, so it cannot go on: "
+                "This run's settings, data or teacher were changed since its checkpoint, so it cannot go on: "
                 f"{'; '.join(changed)}. Set up a new run with the new settings."
             )
         for what in differences(then["compute"], self.facts["compute"]):
@@ -186,6 +203,12 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _first_names(weights: dict[str, Tensor]) -> dict[str, str]:
+    """Every name with the first name of the same tensor: tied weights are one, and are stored once."""
+    names: dict[tuple[int, torch.Size], str] = {}
+    return {name: names.setdefault((tensor.data_ptr(), tensor.shape), name) for name, tensor in weights.items()}
 
 
 def _on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import torch
 
-from core.config import TrainingSettings
 from core.errors import DistilleryError
+from core.sections import TrainingSettings
+
+HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,15 @@ class Compute:
         """Context in which matrix products run in the chosen precision."""
         if self.precision == "fp32":
             return nullcontext()
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return torch.autocast(self.device.type, dtype=HALF[self.precision])
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """Keeps fp16 gradients from vanishing by scaling the loss; does nothing at other precisions."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
 
 
 def choose_compute(settings: TrainingSettings) -> Compute:
-    """What the settings mean on this machine. Raises DistilleryError if the chosen device is not here."""
+    """What the settings mean on this machine. Raises DistilleryError if they ask for what is not here."""
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     name = settings.device
     if name == "auto":
@@ -37,6 +43,11 @@ def choose_compute(settings: TrainingSettings) -> Compute:
     if not available[name]:
         raise DistilleryError(f"training.device is {name}, but this machine has none. Choose Automatic or Processor.")
     precision = settings.precision
+    if precision == "fp16" and name != "cuda":
+        raise DistilleryError(
+            f"training.precision is fp16, which needs an NVIDIA GPU; this run computes on {name}. "
+            "Choose Automatic, fp32 or bf16."
+        )
     if precision == "auto":
         precision = "bf16" if _bf16_is_fast(name) else "fp32"
     return Compute(torch.device(name), precision, settings.threads or os.cpu_count() or 1)

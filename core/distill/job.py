@@ -14,11 +14,17 @@ from core.config import Settings
 from core.distill.cache import teacher_key
 from core.distill.checkpoint import Keeper
 from core.distill.device import Compute, choose_compute
+from core.distill.labels import Labels
+from core.distill.masked_words import MaskedWords
+from core.distill.objective import Objective
 from core.distill.recorder import Recorder
-from core.distill.session import Session, load_task
+from core.distill.session import Session
 from core.distill.student_stage import distil
-from core.distill.teacher_stage import fine_tune, load_or_make
+from core.distill.teacher_stage import load_or_make, teach_teacher
+from core.models.outline import check_student, teacher_outline
 from core.scoring.result import measure
+
+OBJECTIVES: dict[str, type[Objective]] = {"labels": Labels, "masked_words": MaskedWords}
 
 
 def run_job(
@@ -33,17 +39,20 @@ def run_job(
     began = time.monotonic()
     compute = choose_compute(settings.training)
     torch.set_num_threads(compute.threads)
-    recorder.preparing("Reading the texts and checking the bundled files.")
-    keeper = Keeper(checkpoints, settings.training.checkpoint_every, _facts(settings, compute), recorder)
-    session = Session(settings, load_task(settings), compute, recorder, keeper)
+    recorder.preparing("Checking the teacher and reading the texts.")
+    check_student(settings.student, teacher_outline(settings.teacher))
     key = teacher_key(settings)
+    keeper = Keeper(checkpoints, settings.training.checkpoint_every, _facts(settings, key, compute), recorder)
+    session = Session(settings, compute, recorder, keeper)
+    objective = OBJECTIVES[settings.objective](session)
     kept = (teachers / key / "model").exists()
-    teacher = load_or_make(teachers / key / "model", session.task.tokenizer, lambda: fine_tune(session))
+    teacher = load_or_make(teachers / key / "model", objective.tokenizer, lambda: teach_teacher(session, objective))
     teacher.to(compute.device)
     recorder.teacher_ready(key)
-    student = distil(session, teacher, teachers / key, student_folder)
-    recorder.preparing("Scoring both models on the test sentences.")
-    return measure(session, teacher, student) | {
+    student = distil(session, objective, teacher, teachers / key, student_folder)
+    recorder.preparing("Scoring both models on texts that neither has seen.")
+    return measure(objective, teacher, student) | {
+        "objective": settings.objective,
         "teacher_from_cache": kept,
         "seed": settings.training.seed,
         "elapsed_s": round(time.monotonic() - began, 1),
@@ -52,10 +61,14 @@ def run_job(
     }
 
 
-def _facts(settings: Settings, compute: Compute) -> dict[str, Any]:
-    """What a checkpoint has to remember to say whether a later run is the same run."""
+def _facts(settings: Settings, key: str, compute: Compute) -> dict[str, Any]:
+    """What a checkpoint has to remember to say whether a later run is the same run.
+
+    The teacher's key stands for the content of the data and of the teacher, wherever they lie.
+    """
     conditions = {"device": str(compute.device), "precision": compute.precision, "threads": compute.threads}
-    return {"settings": settings.model_dump(mode="json"), "compute": conditions | _versions()}
+    frozen = {"settings": settings.model_dump(mode="json"), "teacher": key}
+    return {"frozen": frozen, "compute": conditions | _versions()}
 
 
 def _versions() -> dict[str, str]:

@@ -1,48 +1,60 @@
-"""Saving a classifier as a plain `from_pretrained` folder, and opening one again without trusting it."""
+"""Saving a model as a plain `from_pretrained` folder, and opening one again without trusting it."""
 
 from __future__ import annotations
 
-import json
 import secrets
 import shutil
-import threading
 from pathlib import Path
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
+from torch import Tensor
 from transformers import (
+    BertConfig,
+    BertForMaskedLM,
     BertForSequenceClassification,
     BertTokenizer,
+    DistilBertConfig,
+    DistilBertForMaskedLM,
     DistilBertForSequenceClassification,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 from transformers.utils.logging import disable_progress_bar
 
-from core.errors import DistilleryError
+from core.models.description import Description, read_description
+from core.models.folder import CONFIG, ModelFolder, write_manifest
+from core.models.layout import TIED, contents_of_ours, head_of
+from core.models.shape import Head
+from core.models.tokenizer import load_tokenizer
+from core.models.weights import ModelError
+
+__all__ = ["Model", "ModelError", "load_model", "save_model"]
 
 # Progress bars of single files tell nobody anything, and they would run through the server's log.
 disable_progress_bar()
 
 Classifier = BertForSequenceClassification | DistilBertForSequenceClassification
-CLASSES = {"bert": BertForSequenceClassification, "distilbert": DistilBertForSequenceClassification}
+Model = Classifier | BertForMaskedLM | DistilBertForMaskedLM
 
-
-_one_at_a_time = threading.Lock()
-"""from_pretrained exchanges methods of its base class while it works; two at once can leave them exchanged for good."""
-
-
-class ModelError(DistilleryError):
-    """A model folder that cannot be opened; the message names the folder and the reason."""
+CONFIGS = {"bert": BertConfig, "distilbert": DistilBertConfig}
+CLASSES = {
+    ("bert", "labels"): BertForSequenceClassification,
+    ("bert", "words"): BertForMaskedLM,
+    ("distilbert", "labels"): DistilBertForSequenceClassification,
+    ("distilbert", "words"): DistilBertForMaskedLM,
+}
 
 
 def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write weights (safetensors), configuration and tokenizer; the folder appears complete or not at all."""
+    """Write weights (safetensors), configuration, tokenizer and the SHA-256 of each.
+
+    The folder appears complete or not at all.
+    """
     building = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     try:
         model.save_pretrained(building)
         tokenizer.save_pretrained(building)
+        write_manifest(building)
         if folder.exists():
             shutil.rmtree(folder)
         building.rename(folder)
@@ -50,29 +62,43 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
         shutil.rmtree(building, ignore_errors=True)
 
 
-def load_classifier(folder: Path) -> tuple[Classifier, BertTokenizer]:
-    """A saved teacher or student in evaluation mode on the CPU, and its tokenizer.
+def load_model(folder: Path) -> tuple[Model, BertTokenizer]:
+    """A saved teacher or student in fp32 and evaluation mode on the CPU, and its tokenizer.
 
-    Raises ModelError unless it is a BERT or DistilBERT whose weights are all there, all known and all finite.
+    Raises ModelError unless it is a BERT or DistilBERT with a head for labels or words whose weights are all there,
+    all known, all finite and, if this program saved them, unchanged. Nothing is built before the sizes in config.json
+    have been held against the weights; no random number is drawn.
     """
-    try:
-        kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
-        if kind not in CLASSES:
-            raise ModelError(f"{folder.name}/config.json names the model type {kind!r}; expected bert or distilbert.")
-        # Without this file the tokenizer opens all the same, with no words in it.
-        if not (folder / "tokenizer.json").is_file():
-            raise ModelError(f"The model in {folder.name}/ has no tokenizer.json; it may have been deleted.")
-        # Not memory-mapped: a file that is cut or overwritten later must not change, or crash, a loaded model.
-        with _one_at_a_time:
-            model, report = CLASSES[kind].from_pretrained(
-                folder, use_safetensors=True, disable_mmap=True, output_loading_info=True, local_files_only=True
-            )
-        tokenizer = BertTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, AttributeError, RuntimeError, SafetensorError, StrictDataclassError) as error:
-        raise ModelError(f"The model in {folder.name}/ cannot be opened: {error}") from error
-    wrong = [*report["missing_keys"], *report["unexpected_keys"], *report["mismatched_keys"]]
-    if wrong:
-        raise ModelError(f"The weights in {folder.name}/ do not fit its config.json: {', '.join(map(str, wrong[:3]))}.")
-    if not all(torch.isfinite(tensor).all() for tensor in model.state_dict().values()):
-        raise ModelError(f"The weights in {folder.name}/ hold values that are not numbers.")
-    return model.eval(), tokenizer
+    opened = ModelFolder(folder)
+    description = read_description(opened, ("bert", "distilbert"))
+    head = head_of(description, opened.where(CONFIG))
+    with opened.weights() as weights:
+        contents = contents_of_ours(weights, description, head)
+        sizes = description.sizes
+        tokenizer = load_tokenizer(opened, sizes["vocabulary"], sizes["positions"])
+        tensors, sha256 = weights.read(set(contents.stored.values()))
+    opened.check_weights(sha256)
+    named = {name: tensors[stored] for name, stored in contents.stored.items()}
+    for second, first in TIED.items():
+        if second in named and not torch.equal(named.pop(second), named[first]):
+            raise ModelError(f"{weights.label}: {second} is not {first}, as it should be.")
+    return _built(description, head, named), tokenizer
+
+
+load_classifier = load_model
+"""The former name; to be removed with its last callers."""
+
+
+def _built(description: Description, head: Head, tensors: dict[str, Tensor]) -> Model:
+    """The model of these tensors, which it takes over. Built without memory first, so nothing is allocated twice."""
+    with torch.device("meta"):
+        model = CLASSES[description.family, head](CONFIGS[description.family](**description.values))
+    model.load_state_dict(tensors, strict=False, assign=True)
+    model.tie_weights()
+    embeddings = model.base_model.embeddings
+    embeddings.position_ids = torch.arange(model.config.max_position_embeddings).expand((1, -1))
+    if description.family == "bert":
+        embeddings.token_type_ids = torch.zeros_like(embeddings.position_ids)
+    empty = [name for name, tensor in (*model.named_parameters(), *model.named_buffers()) if tensor.is_meta]
+    assert not empty, empty
+    return model.eval()

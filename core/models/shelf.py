@@ -16,17 +16,16 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from core import libraries
-from core.errors import DistilleryError
+from core.models.folder import WEIGHTS
+from core.models.weights import ModelError
 
 if TYPE_CHECKING:
     from transformers import BertTokenizer
 
-    from core.models.saved import Classifier
+    from core.models.saved import Model
 
 CAPACITY = 4
 """Two runs side by side, or three models and the one looked at before."""
-
-WEIGHTS = "model.safetensors"
 
 Stamp = tuple[int, int]
 
@@ -35,7 +34,7 @@ Stamp = tuple[int, int]
 class Loaded:
     """A model in fp32 and evaluation mode on the processor that has answered once already, and its tokenizer."""
 
-    model: Classifier
+    model: Model
     tokenizer: BertTokenizer
 
 
@@ -104,7 +103,7 @@ def _stamp(folder: Path) -> Stamp:
     try:
         stat = (folder / WEIGHTS).stat()
     except OSError as error:
-        raise DistilleryError(f"The model in {folder.name}/ has no {WEIGHTS}; it may have been deleted.") from error
+        raise ModelError(f"The model in {folder.name}/ has no {WEIGHTS}; it may have been deleted.") from error
     return stat.st_mtime_ns, stat.st_size
 
 
@@ -113,13 +112,13 @@ def _open(folder: Path) -> Loaded:
     libraries.load()
     import torch
 
-    from core.models.saved import load_classifier
+    from core.models.saved import load_model
 
-    model, tokenizer = load_classifier(folder)
-    model.float().requires_grad_(False)
+    model, tokenizer = load_model(folder)
+    model.requires_grad_(False)
     with torch.inference_mode():
         # The first pass of a process allocates and is several times slower: nobody should be shown that number.
-        model(torch.zeros((1, 16), dtype=torch.long))
+        model(torch.zeros((1, min(16, model.config.max_position_embeddings)), dtype=torch.long))
     return Loaded(model, tokenizer)
 
 

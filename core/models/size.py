@@ -1,59 +1,55 @@
-"""What a model weighs, worked out from its shape alone: nothing is built, so the form can say it while you choose."""
+"""How large a teacher and a student are, from the settings alone, so that the form can say it while you choose."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from core.config import Objective
+from core.models.outline import BUNDLED, TeacherOutline
+from core.models.shape import BYTES_PER_PARAMETER, MB, Head, Shape
+from core.sections import StudentSettings
 
-MB = 1e6
-BYTES_PER_PARAMETER = 4
-"""Weights are stored as 32-bit numbers."""
+__all__ = ["BYTES_PER_PARAMETER", "MB", "Shape", "narrower_feed_forward", "student_shape", "teacher_shape"]
 
-
-@dataclass(frozen=True)
-class Shape:
-    """A BERT-family classifier. `segments` is the number of token-type rows (0: none, as in DistilBERT)."""
-
-    layers: int
-    width: int = 384
-    feed_forward: int = 1536
-    vocabulary: int = 30_522
-    positions: int = 512
-    segments: int = 2
-    labels: int = 2
-
-    @property
-    def embedding_parameters(self) -> int:
-        """Word, position and token-type rows and their LayerNorm."""
-        return (self.vocabulary + self.positions + self.segments + 2) * self.width
-
-    @property
-    def encoder_parameters(self) -> int:
-        """Attention, feed-forward and LayerNorms of all layers."""
-        attention = 4 * (self.width * self.width + self.width)
-        feed_forward = 2 * self.width * self.feed_forward + self.feed_forward + self.width
-        return self.layers * (attention + feed_forward + 4 * self.width)
-
-    @property
-    def head_parameters(self) -> int:
-        """The layer on top of [CLS] (BERT's pooler, DistilBERT's pre-classifier) and the classifier."""
-        return self.width * self.width + self.width + self.width * self.labels + self.labels
-
-    @property
-    def parameters(self) -> int:
-        """All parameters."""
-        return self.embedding_parameters + self.encoder_parameters + self.head_parameters
-
-    @property
-    def size_mb(self) -> float:
-        """Megabytes (10^6 bytes) of the weights on disk."""
-        return self.parameters * BYTES_PER_PARAMETER / MB
+HEAD_OF: dict[Objective, Head] = {"labels": "labels", "masked_words": "words"}
 
 
-def teacher_shape(labels: int = 2) -> Shape:
-    """The bundled teacher, MiniLM."""
-    return Shape(layers=6, labels=labels)
+def teacher_shape(outline: TeacherOutline = BUNDLED, objective: Objective = "labels", labels: int = 2) -> Shape:
+    """A teacher with the head of the objective. `labels` counts its outputs where it sorts texts (a score: 1)."""
+    return Shape(
+        layers=outline.depth,
+        width=outline.width,
+        feed_forward=outline.feed_forward,
+        vocabulary=outline.vocabulary,
+        positions=outline.positions,
+        segments=outline.segments,
+        labels=labels,
+        head=HEAD_OF[objective],
+    )
 
 
-def student_shape(layers: int, labels: int = 2) -> Shape:
-    """A student of the bundled teacher: same width, fewer layers, no token types."""
-    return Shape(layers=layers, segments=0, labels=labels)
+def student_shape(
+    outline: TeacherOutline | int,
+    student: StudentSettings | None = None,
+    objective: Objective = "labels",
+    labels: int = 2,
+) -> Shape:
+    """A student of this teacher: the teacher's words and positions, no token types, and its own depth and width."""
+    if isinstance(outline, int):  # the former form, until its last caller has gone
+        outline, student = BUNDLED, StudentSettings(layers=outline)
+    student = student or StudentSettings()
+    width = student.width or outline.width
+    return Shape(
+        layers=student.layers,
+        width=width,
+        feed_forward=narrower_feed_forward(width, outline.width, outline.feed_forward),
+        vocabulary=outline.vocabulary,
+        positions=outline.positions,
+        segments=0,
+        labels=labels,
+        head=HEAD_OF[objective],
+        family="distilbert",
+    )
+
+
+def narrower_feed_forward(width: int, teacher_width: int, teacher_feed_forward: int) -> int:
+    """The feed-forward width that is to `width` what the teacher's is to the teacher's (usually 4 times)."""
+    return max(1, round(width * teacher_feed_forward / teacher_width))

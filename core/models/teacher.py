@@ -1,23 +1,99 @@
-"""The bundled teacher: MiniLM, a BERT of 6 layers, from checked bytes, with a fresh head for the task."""
+"""Teachers: the bundled MiniLM, or any BERT from a folder or the Hub, with a head for the task.
+
+Weights are read from checked bytes into memory of their own. What a checkpoint does not have is random and follows
+from the teacher's seed; that may be its head, and nothing else.
+"""
 
 from __future__ import annotations
 
+import io
 import json
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
 
-import safetensors.torch
 import torch
-from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
+from torch import Tensor
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    BertForSequenceClassification,
+    BertPreTrainedModel,
+    BertTokenizer,
+)
 
 from core.data.bundle import MINILM_CONFIG, MINILM_VOCABULARY, MINILM_WEIGHTS
-from core.errors import DistilleryError
+from core.models import hub
+from core.models.description import Description, describe, read_description
+from core.models.folder import ModelFolder
+from core.models.layout import POOLER, TIED, TOPS, Contents, contents_of_teacher
+from core.models.outline import check_head, outline_of, teacher_folder
+from core.models.tokenizer import load_tokenizer
+from core.models.weights import ModelError, WeightsFile
+from core.sections import TeacherSettings
+
+Model = TypeVar("Model", bound=BertPreTrainedModel)
+
+SCORE = ("score",)
+"""Name of the one output of a teacher that gives a score."""
+
+WORD_HEAD = "cls.predictions."
 
 
-def bundled_config(label_names: tuple[str, ...]) -> BertConfig:
-    """The bundled teacher's architecture, with one output for each label. Raises BundleError."""
-    names = dict(enumerate(label_names))
-    return BertConfig(
-        **json.loads(MINILM_CONFIG.read()), id2label=names, label2id={name: i for i, name in names.items()}
-    )
+def teacher_tokenizer(teacher: TeacherSettings) -> BertTokenizer:
+    """The tokenizer of the chosen teacher. Raises DistilleryError, also where it does not fit the teacher."""
+    if teacher.source == "minilm":
+        return bundled_tokenizer()
+    folder = _fetched_folder(teacher)
+    sizes = read_description(folder, ("bert",)).sizes
+    return load_tokenizer(folder, sizes["vocabulary"], sizes["positions"])
+
+
+def teacher_for_labels(teacher: TeacherSettings, label_names: Sequence[str]) -> BertForSequenceClassification:
+    """The chosen teacher, untrained on the task, with one output for each label; without labels, one for a score.
+
+    A head that it brings is used if it has as many outputs (its rows put in the order of the labels, where the names
+    are the same); otherwise head, and pooler if there is none, are random. Raises DistilleryError.
+    """
+    names = tuple(label_names) or SCORE
+    with _opened(teacher) as source:
+        outline = outline_of(source.description, source.contents)
+        if teacher.epochs == 0:
+            check_head(outline, is_for_words=False, outputs=len(names))
+        values = source.description.values | {"id2label": dict(enumerate(names)), "problem_type": None}
+        values["label2id"] = {name: place for place, name in enumerate(names)}
+        if not label_names:
+            values["problem_type"] = "regression"
+        model = _random(BertForSequenceClassification, values, teacher.seed)
+        has_head = len(outline.label_names) == len(names)
+        tensors = source.read(
+            lambda name: _is_encoder(name) or name.startswith(POOLER) or (has_head and name.startswith("classifier."))
+        )
+    if has_head:
+        order = _order(outline.label_names, names)
+        tensors |= {name: tensors[name][order] for name in ("classifier.weight", "classifier.bias")}
+    return _filled(model, tensors)
+
+
+def teacher_for_words(teacher: TeacherSettings) -> BertForMaskedLM:
+    """The chosen teacher as a guesser of words: its own head if it has one, else a random one.
+
+    The vocabulary matrix is the word embeddings. Raises DistilleryError, also if the teacher shall not learn
+    (`epochs` 0) and has no such head.
+    """
+    with _opened(teacher) as source:
+        if teacher.epochs == 0:
+            check_head(outline_of(source.description, source.contents), is_for_words=True)
+        model = _random(BertForMaskedLM, source.description.values, teacher.seed)
+        tensors = source.read(lambda name: _is_encoder(name) or name.startswith(WORD_HEAD))
+    for second, first in TIED.items():
+        if second in tensors and not torch.equal(tensors.pop(second), tensors[first]):
+            raise ModelError(
+                f"{source.label} holds a vocabulary matrix that is not its word embeddings; "
+                "a student cannot take over such a head. Choose another teacher."
+            )
+    return _filled(model, tensors)
 
 
 def bundled_tokenizer() -> BertTokenizer:
@@ -26,21 +102,71 @@ def bundled_tokenizer() -> BertTokenizer:
     return BertTokenizer(vocab={piece: i for i, piece in enumerate(pieces)}, do_lower_case=True, model_max_length=512)
 
 
-def bundled_teacher(label_names: tuple[str, ...], seed: int) -> BertForSequenceClassification:
-    """The bundled teacher before fine-tuning; its classification head is random and follows from `seed`.
+@dataclass(frozen=True)
+class _Source:
+    """An open checkpoint of a BERT whose header has been checked."""
 
-    Raises BundleError if a file is missing or altered.
-    """
-    weights = safetensors.torch.load(MINILM_WEIGHTS.read())
+    description: Description
+    contents: Contents
+    weights: WeightsFile
+    check: Callable[[str], None]
+
+    @property
+    def label(self) -> str:
+        return self.weights.label
+
+    def read(self, is_wanted: Callable[[str], bool]) -> dict[str, Tensor]:
+        """The wanted tensors by today's names, in fp32."""
+        stored = {name: kept for name, kept in self.contents.stored.items() if is_wanted(name)}
+        tensors, sha256 = self.weights.read(set(stored.values()))
+        self.check(sha256)
+        return {name: tensors[kept] for name, kept in stored.items()}
+
+
+@contextmanager
+def _opened(teacher: TeacherSettings) -> Iterator[_Source]:
+    if teacher.source == "minilm":
+        description = describe(json.loads(MINILM_CONFIG.read()), "The bundled teacher's config.json", ("bert",))
+        # Its bytes are held against their SHA-256 as they are read from the disk.
+        weights = WeightsFile(io.BytesIO(MINILM_WEIGHTS.read()), "The bundled teacher's model.safetensors")
+        yield _Source(description, contents_of_teacher(weights, description), weights, lambda sha256: None)
+    else:
+        folder = _fetched_folder(teacher)
+        description = read_description(folder, ("bert",))
+        with folder.weights() as weights:
+            yield _Source(description, contents_of_teacher(weights, description), weights, folder.check_weights)
+
+
+def _fetched_folder(teacher: TeacherSettings) -> ModelFolder:
+    if teacher.source == "hub":
+        hub.fetch_model(teacher.hub_id)
+    return teacher_folder(teacher)
+
+
+def _random(kind: type[Model], values: dict[str, object], seed: int) -> Model:
+    """A model with random weights that follow from `seed` alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = BertForSequenceClassification(bundled_config(label_names))
-    # Older checkpoints store the positions 0, 1, 2, …, which the model makes itself.
-    weights.pop("embeddings.position_ids", None)
-    found = model.load_state_dict({f"bert.{name}": tensor for name, tensor in weights.items()}, strict=False)
-    if found.unexpected_keys or set(found.missing_keys) != {"classifier.weight", "classifier.bias"}:
-        raise DistilleryError(
-            f"The bundled teacher's weights do not fit its configuration: missing {found.missing_keys}, "
-            f"unexpected {found.unexpected_keys}."
-        )
+        return kind(BertConfig(**values))
+
+
+def _filled(model: Model, tensors: dict[str, Tensor]) -> Model:
+    """The model with these tensors copied into it; the rest, which can only be its head, stays as it is."""
+    found = model.load_state_dict(tensors, strict=False)
+    wrong = [*found.unexpected_keys, *(name for name in found.missing_keys if _is_encoder(name))]
+    if wrong:
+        raise ModelError(f"The teacher's weights do not fit the model that was built: {', '.join(wrong[:3])}.")
     return model
+
+
+def _is_encoder(name: str) -> bool:
+    return not name.startswith(TOPS)
+
+
+def _order(own: tuple[str, ...], wanted: Collection[str]) -> list[int]:
+    """For each wanted label its row of the head: by name where all names are known, else by place."""
+    rows = {name.casefold(): row for row, name in enumerate(own)}
+    names = [name.casefold() for name in wanted]
+    if set(names) == set(rows) and len(rows) == len(own):
+        return [rows[name] for name in names]
+    return list(range(len(own)))

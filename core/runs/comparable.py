@@ -1,14 +1,22 @@
-"""Which runs have a teacher and a student that can be asked, and where both lie."""
+"""Which runs have a teacher and a student that can be asked, what they can be asked, and where both lie."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+from core.config import GLUE_SOURCES, Settings
 from core.errors import DistilleryError
 from core.runs import folder as runs
-from core.storage import read_json, teacher_model
+from core.storage import BrokenRun, read_json, teacher_model
+
+Kind = Literal["texts", "pairs", "words"]
+"""What a run's models read: one text, two texts, or one text with hidden words to guess."""
+
+TASKS_OF_ONE_TEXT = ("CoLA", "SST-2")
+"""The GLUE tasks that are not about pairs."""
 
 _TEACHER_KEY = re.compile(r"[0-9a-f]{8,64}")
 
@@ -28,7 +36,8 @@ _NO_STUDENT = {
 class RunToCompare:
     """A run as the chooser shows it. `kept` is a share, None if it was not measured.
 
-    `reason` says in a sentence why it cannot be compared; empty if it can. `state` is None if it cannot be read.
+    `reason` says in a sentence why it cannot be compared; empty if it can. `state` and `settings` are None if they
+    cannot be read.
     """
 
     run_id: str
@@ -36,12 +45,28 @@ class RunToCompare:
     state: runs.State | None
     kept: float | None
     reason: str
+    settings: Settings | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """What its models read."""
+        return "texts" if self.settings is None else kind_of(self.settings)
 
 
 def comparable_runs() -> list[RunToCompare]:
     """Every run: those that can be compared first, finished before unfinished, newest before older."""
     found = [_describe(folder) for folder in runs.list_runs()]
     return sorted(found, key=lambda run: (bool(run.reason), run.state != "finished"))
+
+
+def kind_of(settings: Settings) -> Kind:
+    """What the models of a run with these settings read."""
+    data = settings.data
+    if settings.objective == "masked_words":
+        return "words"
+    if data.source in GLUE_SOURCES:
+        return "texts" if data.task in TASKS_OF_ONE_TEXT else "pairs"
+    return "pairs" if data.source == "csv" and data.pair_column.strip() else "texts"
 
 
 def model_folders(run_dir: Path) -> dict[str, Path]:
@@ -53,16 +78,29 @@ def model_folders(run_dir: Path) -> dict[str, Path]:
     return {"teacher": _teacher_folder(run_dir), "student": student}
 
 
+def label_names(run_dir: Path, count: int) -> tuple[str, ...]:
+    """What the run's labels are called: by the saved student, while it trains by its teacher, else by number."""
+    for folder in (lambda: run_dir / "student", lambda: _teacher_folder(run_dir)):
+        try:
+            names = read_json(folder() / "config.json").get("id2label")
+        except DistilleryError:
+            continue
+        if isinstance(names, dict) and set(names) == {str(place) for place in range(count)}:
+            return tuple(str(names[str(place)]) for place in range(count))
+    return tuple(f"class {place}" for place in range(count))
+
+
 def _describe(folder: Path) -> RunToCompare:
-    name, state, kept, reason = "", None, None, ""
+    name, state, kept, reason, settings = "", None, None, "", None
     try:
         state = runs.read_status(folder).state
-        name = runs.read_settings(folder).name
+        settings = runs.read_settings(folder)
+        name = settings.name
         model_folders(folder)
         kept = _kept(folder)
     except DistilleryError as error:
         reason = str(error)
-    return RunToCompare(folder.name, name, state, kept, reason)
+    return RunToCompare(folder.name, name, state, kept, reason, settings)
 
 
 def _kept(run_dir: Path) -> float | None:
@@ -75,7 +113,7 @@ def _teacher_folder(run_dir: Path) -> Path:
     key = read_json(run_dir / "teacher.json").get("key")
     # The key becomes part of a path, and the file may come from somewhere else.
     if not isinstance(key, str) or not _TEACHER_KEY.fullmatch(key):
-        raise DistilleryError(f"{run_dir.name}/teacher.json does not name a teacher.")
+        raise BrokenRun(f"{run_dir.name}/teacher.json does not name a teacher.")
     folder = teacher_model(key)
     if not folder.is_dir():
         raise DistilleryError(

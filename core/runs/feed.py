@@ -19,8 +19,8 @@ LIMIT = 2000
 """Most points of one curve in one answer."""
 
 STEP_CURVES = ("loss", "soft", "hard", "cosine")
-SCORE_CURVES = ("accuracy", "agreement")
-FACTS = ("total_steps", "teacher_accuracy", "majority", "weights")
+SCORE_CURVES = ("score", "agreement")
+FACTS = ("total_steps", "metric", "teacher_score", "majority", "weights")
 
 RECENT_BYTES = 32 * 1024
 RECENT_S = 20.0
@@ -34,7 +34,7 @@ def feed(run_dir: Path, since: int) -> dict[str, Any]:
 
     `offset` is the `since` of the next question. `reset` is true where the file no longer continues what was read
     before (a resumed run cuts it back): the answer then starts over. Losses and rates have 4 significant digits,
-    `speed` is in sentences a second, times are in seconds; a number that is not known yet is None.
+    `speed` is in texts a second, times are in seconds; a number that is not known yet is None.
 
     Raises BrokenRun if status.json cannot be read.
     """
@@ -101,7 +101,9 @@ def _stage(events: list[Event], thin: bool) -> dict[str, Any]:
         curves = [name for name in steps if name != "step"]
         stage["means"] = bucket_means(steps, curves)
         steps = thin_out(steps, curves)
-    tables = {"steps": steps, "scores": thin_out(scores, SCORE_CURVES) if thin else scores}
+    if thin:
+        scores = thin_out(scores, [name for name in scores if name != "step"])
+    tables = {"steps": steps, "scores": scores}
     return stage | {name: table for name, table in tables.items() if table["step"]}
 
 
@@ -160,7 +162,7 @@ def _session(events: list[Event], stage: str | None) -> list[Event]:
 
 
 def _speed(steps: list[Event]) -> float | None:
-    """Sentences a second: the median over single steps, so that a pause for scoring does not count as slow training."""
+    """Texts a second: the median over single steps, so that a pause for scoring does not count as slow training."""
     pairs = zip(steps, steps[1:], strict=False)
     rates = [
         (after["sentences"] - before["sentences"]) / (after["elapsed_s"] - before["elapsed_s"])

@@ -1,4 +1,4 @@
-"""What several models say about the same sentences, side by side.
+"""What several models say about the same texts, side by side: a label, or a score.
 
 Models are named by their role, so a third can join the teacher and the student. Importing this file does not load
 torch: a page is drawn before anybody has asked a question.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MAX_LINES = 50
 MAX_CHARACTERS = 10_000
-"""Longer lines are cut first: a tokeniser reads all of a text before it cuts it to length."""
+"""Longer texts are cut first: a tokeniser reads all of a text before it cuts it to length."""
 
 FEW, PASSES_FOR_FEW = 5, 3
 """Up to this many sentences are each timed this often, and the median counts; more of them are timed once."""
@@ -46,7 +46,7 @@ class Lines:
 class Answer:
     """What one model says: a probability for each label, and the milliseconds of its forward pass.
 
-    `was_cut` is True if the sentence had more word pieces than the model reads.
+    `was_cut` is True if the text had more word pieces than the model reads.
     """
 
     probabilities: Mapping[str, float]
@@ -66,10 +66,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One sentence and every model's answer to it, by role."""
+    """One text, or a pair of them, and every model's answer to it, by role."""
 
     sentence: str
     answers: Mapping[str, Answer]
+    second: str | None = None
 
     @property
     def agree(self) -> bool:
@@ -83,6 +84,30 @@ class Comparison:
         return max((_distance(first, second) for first, second in pairs), default=0.0)
 
 
+@dataclass(frozen=True)
+class Score:
+    """What a model whose labels are a score says: a number on their scale, and as for an answer."""
+
+    value: float
+    milliseconds: float
+    was_cut: bool
+
+
+@dataclass(frozen=True)
+class ScoreComparison:
+    """One text, or a pair of them, and every model's score for it, by role."""
+
+    sentence: str
+    answers: Mapping[str, Score]
+    second: str | None = None
+
+    @property
+    def apart(self) -> float:
+        """The largest difference between two models, on the scale of the labels."""
+        values = [score.value for score in self.answers.values()]
+        return max(values) - min(values)
+
+
 def read_lines(text: str) -> Lines:
     """The sentences in a text, one a line: empty lines skipped, long ones cut, lone surrogates replaced."""
     written = [line.strip() for line in text.splitlines() if line.strip()]
@@ -93,71 +118,82 @@ def read_lines(text: str) -> Lines:
     ]
     if len(written) > MAX_LINES:
         notes.append(f"You wrote {len(written)} lines; the first {MAX_LINES} are compared.")
-    return Lines(tuple(_readable(line) for line in written[:MAX_LINES]), tuple(notes))
+    return Lines(tuple(readable(line) for line in written[:MAX_LINES]), tuple(notes))
 
 
-def is_loaded(folders: Mapping[str, Path]) -> bool:
-    """True if `answers` would not have to open a model first."""
-    return all(shelf.holds(folder) for folder in folders.values())
+def read_pair(first: str, second: str) -> Lines:
+    """Both texts of a pair, each on one line, cut and mended as lines are; fewer than two if one is empty."""
+    written = {"first": " ".join(first.split()), "second": " ".join(second.split())}
+    notes = [
+        f"The {name} text has {len(text)} characters; the first {MAX_CHARACTERS} are read."
+        for name, text in written.items()
+        if len(text) > MAX_CHARACTERS
+    ]
+    return Lines(tuple(readable(text) for text in written.values() if text), tuple(notes))
 
 
-def answers(folders: Mapping[str, Path], sentences: Sequence[str], max_tokens: int) -> list[Comparison]:
-    """What the models in these folders, named by their role, say about each sentence.
-
-    Computes in fp32, one sentence at a time, on one processor thread, with the models in turn. Raises DistilleryError
-    if a model is missing or cannot be opened, or if there are more than `MAX_LINES` sentences.
-    """
-    if len(sentences) > MAX_LINES:
-        raise DistilleryError(f"{len(sentences)} sentences are too many at once; compare at most {MAX_LINES}.")
-    models = {role: shelf.get(folder) for role, folder in folders.items()}
-    passes = PASSES_FOR_FEW if len(sentences) <= FEW else 1
-    with _one_thread():
-        return [_compare(models, _readable(sentence), max_tokens, passes) for sentence in sentences]
-
-
-def _readable(text: str) -> str:
+def readable(text: str) -> str:
     """Cut to length, with half characters, which no tokeniser and no page can encode, replaced."""
     return _SURROGATE.sub("\ufffd", text[:MAX_CHARACTERS])
 
 
-def _compare(models: Mapping[str, Loaded], sentence: str, max_tokens: int, passes: int) -> Comparison:
-    """Every model's answer. The models take turns, so that a machine that slows down slows all of them alike."""
-    inputs = {role: _word_pieces(loaded, sentence, max_tokens) for role, loaded in models.items()}
-    times: dict[str, list[float]] = {role: [] for role in models}
-    shares: dict[str, dict[str, float]] = {}
-    for _ in range(passes):
-        for role, loaded in models.items():
-            shares[role], milliseconds = _forward(loaded, inputs[role][0])
-            times[role].append(milliseconds)
-    return Comparison(
-        sentence, {role: Answer(shares[role], statistics.median(times[role]), inputs[role][1]) for role in models}
-    )
+def is_loaded(folders: Mapping[str, Path]) -> bool:
+    """True if no model would have to be opened before it can answer."""
+    return all(shelf.holds(folder) for folder in folders.values())
 
 
-def _word_pieces(loaded: Loaded, sentence: str, max_tokens: int) -> tuple[Tensor, bool]:
-    """Ids (1, L), [CLS] and [SEP] included, and whether the sentence was cut. Control tokens typed are plain text."""
-    longest = min(max_tokens, loaded.model.config.max_position_embeddings)
-    encoded = loaded.tokenizer(
-        sentence, truncation=True, max_length=longest, split_special_tokens=True, return_tensors="pt"
-    )
-    return encoded["input_ids"], bool(encoded.encodings[0].overflowing)
+def answers(
+    folders: Mapping[str, Path], sentences: Sequence[str], max_tokens: int, seconds: Sequence[str] | None = None
+) -> list[Comparison] | list[ScoreComparison]:
+    """What the models in these folders, named by their role, say about each sentence, or pair with its second text.
+
+    Models with one output give scores, others labels. Computes in fp32, one question at a time, on one processor
+    thread, with the models in turn. Raises DistilleryError if a model is missing or cannot be opened, if the models
+    answer different kinds of question, or if there are more than `MAX_LINES` sentences.
+    """
+    check_number(sentences)
+    models = {role: shelf.get(folder) for role, folder in folders.items()}
+    make = _scores if _give_scores(models) else _labels
+    passes = passes_for(sentences)
+    others = [readable(text) for text in seconds] if seconds else [None] * len(sentences)
+    pairs = zip(map(readable, sentences), others, strict=True)
+    with one_thread():
+        return [make(models, first, second, max_tokens, passes) for first, second in pairs]
 
 
-def _forward(loaded: Loaded, input_ids: Tensor) -> tuple[dict[str, float], float]:
-    """Probabilities by label, and milliseconds of the forward pass alone."""
+def check_number(sentences: Sequence[str]) -> None:
+    """Raise DistilleryError for more sentences than are compared at once."""
+    if len(sentences) > MAX_LINES:
+        raise DistilleryError(f"{len(sentences)} sentences are too many at once; compare at most {MAX_LINES}.")
+
+
+def passes_for(sentences: Sequence[str]) -> int:
+    """How often each of these sentences is timed."""
+    return PASSES_FOR_FEW if len(sentences) <= FEW else 1
+
+
+def in_turn(
+    models: Mapping[str, Loaded], inputs: Mapping[str, Mapping[str, Tensor]], passes: int
+) -> dict[str, tuple[Tensor, float]]:
+    """Logits of each model for its inputs, and the median milliseconds of its forward pass alone.
+
+    The models take turns, so that a machine that slows down slows all of them alike.
+    """
     import torch
 
+    logits: dict[str, Tensor] = {}
+    times: dict[str, list[float]] = {role: [] for role in models}
     with torch.inference_mode():
-        begin = time.perf_counter()
-        logits = loaded.model(input_ids).logits
-        milliseconds = 1000 * (time.perf_counter() - begin)
-        shares = logits[0].softmax(-1).tolist()
-    names = loaded.model.config.id2label
-    return {str(names[place]): share for place, share in enumerate(shares)}, milliseconds
+        for _ in range(passes):
+            for role, loaded in models.items():
+                begin = time.perf_counter()
+                logits[role] = loaded.model(**inputs[role]).logits
+                times[role].append(1000 * (time.perf_counter() - begin))
+    return {role: (logits[role], statistics.median(times[role])) for role in models}
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Compute on one processor thread within the block, and leave the number as it was.
 
     Short sentences gain nothing from a second thread; beside a training, two wait for each other and take
@@ -171,6 +207,62 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def longest_input(loaded: Loaded, max_tokens: int) -> int:
+    """How many word pieces, [CLS] and [SEP] included, a model reads at most."""
+    return min(max_tokens, loaded.model.config.max_position_embeddings)
+
+
+def _give_scores(models: Mapping[str, Loaded]) -> bool:
+    """True for models with one output. Raises DistilleryError if they cannot be asked the same question."""
+    kinds = set()
+    for role, loaded in models.items():
+        if loaded.model.get_output_embeddings() is not None:
+            raise DistilleryError(f"The {role} guesses words and knows no labels, so it cannot be asked for one.")
+        kinds.add(loaded.model.config.num_labels == 1)
+    if len(kinds) > 1:
+        raise DistilleryError("One of the models gives a score and another a label, so they cannot be compared.")
+    return kinds == {True}
+
+
+def _labels(
+    models: Mapping[str, Loaded], sentence: str, second: str | None, max_tokens: int, passes: int
+) -> Comparison:
+    read = {role: _word_pieces(loaded, sentence, second, max_tokens) for role, loaded in models.items()}
+    found = in_turn(models, {role: inputs for role, (inputs, _) in read.items()}, passes)
+    given: dict[str, Answer] = {}
+    for role, (logits, milliseconds) in found.items():
+        names = models[role].model.config.id2label
+        shares = {str(names[place]): share for place, share in enumerate(logits[0].softmax(-1).tolist())}
+        given[role] = Answer(shares, milliseconds, read[role][1])
+    return Comparison(sentence, given, second)
+
+
+def _scores(
+    models: Mapping[str, Loaded], sentence: str, second: str | None, max_tokens: int, passes: int
+) -> ScoreComparison:
+    read = {role: _word_pieces(loaded, sentence, second, max_tokens) for role, loaded in models.items()}
+    found = in_turn(models, {role: inputs for role, (inputs, _) in read.items()}, passes)
+    given = {role: Score(logits.item(), time_ms, read[role][1]) for role, (logits, time_ms) in found.items()}
+    return ScoreComparison(sentence, given, second)
+
+
+def _word_pieces(loaded: Loaded, sentence: str, second: str | None, max_tokens: int) -> tuple[dict[str, Tensor], bool]:
+    """What a model reads, (1, L) with [CLS] and [SEP], and whether it was cut. Control tokens typed are plain text."""
+    encoded = loaded.tokenizer(
+        sentence,
+        second,
+        truncation=True,
+        max_length=longest_input(loaded, max_tokens),
+        split_special_tokens=True,
+        return_tensors="pt",
+    )
+    inputs = {"input_ids": encoded["input_ids"]}
+    # DistilBERT knows no token types; BERT tells the texts of a pair apart by them.
+    if second is not None and loaded.model.config.model_type == "bert":
+        inputs["token_type_ids"] = encoded["token_type_ids"]
+    return inputs, bool(encoded.encodings[0].overflowing)
 
 
 def _distance(first: Mapping[str, float], second: Mapping[str, float]) -> float:

@@ -1,4 +1,4 @@
-"""A classifier's answers for many examples, and what they say about it."""
+"""A sequence model's answers for many examples, and what they say about it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import PreTrainedModel
+from scipy.stats import pearsonr, spearmanr
+from torch import Tensor
+from transformers import BertPreTrainedModel, PreTrainedModel
 
-from core.data.tokens import Tokens, scoring_batches
+from core.data.tokens import Batch, Tokens, scoring_batches
 from core.distill.device import Compute
 
 BATCH = 64
@@ -27,9 +29,17 @@ def predict(model: PreTrainedModel, data: Tokens, compute: Compute, before_batch
         before_batch()
         batch = data.batch(examples, compute.device)
         with compute.autocast():
-            output = model(batch.input_ids, attention_mask=batch.attention_mask)
+            output = model(**inputs_of(model, batch))
         logits[examples] = output.logits.float().cpu().numpy()
     return logits
+
+
+def inputs_of(model: PreTrainedModel, batch: Batch) -> dict[str, Tensor]:
+    """What a model reads of a batch: token types, which tell the texts of a pair apart, only where it knows them."""
+    inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
+    if batch.token_type_ids is not None and isinstance(model, BertPreTrainedModel):
+        inputs["token_type_ids"] = batch.token_type_ids
+    return inputs
 
 
 def accuracy(logits: NDArray, labels: NDArray) -> float:
@@ -40,6 +50,13 @@ def accuracy(logits: NDArray, labels: NDArray) -> float:
 def agreement(student_logits: NDArray, teacher_logits: NDArray) -> float:
     """Share of the examples for which both models give the same label, right or wrong."""
     return float((student_logits.argmax(axis=1) == teacher_logits.argmax(axis=1)).mean())
+
+
+def correlation(scores: NDArray, others: NDArray) -> float | None:
+    """Mean of Pearson's and Spearman's correlation, as GLUE scores STS-B; None, undefined, if a side is constant."""
+    if np.ptp(scores) == 0 or np.ptp(others) == 0:
+        return None
+    return float((pearsonr(scores, others).statistic + spearmanr(scores, others).statistic) / 2)
 
 
 def probabilities(logits: NDArray) -> NDArray:

@@ -6,31 +6,35 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import PreTrainedModel
 
-from core.data.labelled import majority_share
 from core.models.size import BYTES_PER_PARAMETER, MB
-from core.scoring.predict import accuracy, agreement
 from core.scoring.speed import milliseconds_per_sentence
 
 if TYPE_CHECKING:
-    from core.distill.session import Session
+    from core.distill.objective import Objective
 
 
-def measure(session: Session, teacher: PreTrainedModel, student: PreTrainedModel) -> dict[str, Any]:
-    """Scores on the test part as shares, sizes, and milliseconds a sentence of both models."""
-    test = session.task.test
+def measure(objective: Objective, teacher: PreTrainedModel, student: PreTrainedModel) -> dict[str, Any]:
+    """Scores on the test part, sizes, and milliseconds a text of both models.
+
+    `kept` is the student's score as a share of the teacher's; None where either is undefined.
+    """
     models = {"teacher": teacher, "student": student}
-    logits = {name: session.predict(model, test) for name, model in models.items()}
-    times = milliseconds_per_sentence(models, test)
+    answers = {name: objective.answers(model, "test") for name, model in models.items()}
+    times = milliseconds_per_sentence(models, objective.timed_texts())
     cards = {
-        name: _size(model) | {"accuracy": accuracy(logits[name], test.labels), "ms_per_sentence": round(times[name], 3)}
+        name: _size(model) | {"score": objective.score(answers[name], "test"), "ms_per_sentence": round(times[name], 3)}
         for name, model in models.items()
     }
+    scores = cards["student"]["score"], cards["teacher"]["score"]
     return cards | {
-        "split": "test",
-        "examples": len(test),
-        "majority": majority_share(test.labels),
-        "kept": cards["student"]["accuracy"] / cards["teacher"]["accuracy"],
-        "agreement": agreement(logits["student"], logits["teacher"]),
+        "metric": objective.metric,
+        "counted": objective.counted,
+        "split": objective.test_split,
+        "examples": objective.count("test"),
+        "majority": objective.majority("test"),
+        "kept": scores[0] / scores[1] if all(scores) else None,
+        "agreement": objective.agreement(answers["student"], answers["teacher"]),
+        "notes": list(objective.notes),
     }
 
 

@@ -1,4 +1,4 @@
-"""What the models say, on the screen: two large cards for one sentence, a table for several."""
+"""What the models say, on the screen: large cards for one text or pair, a table for several."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from core.scoring.answers import Answer, Comparison
-from pages.ui import numbers
+from core.scoring.answers import Comparison, ScoreComparison
+from pages.ui import marks, numbers
+from pages.ui.marks import Ends, short, svg
 from pages.ui.stacks import theme_type
 from pages.ui.text import as_label, clean, show_text
 from pages.ui.theme import COLOURS, grid_colour, text_colour
@@ -17,25 +18,48 @@ from pages.ui.theme import COLOURS, grid_colour, text_colour
 if TYPE_CHECKING:
     import pandas as pd
 
+    from core.scoring.answers import Answer, Score
+    from core.scoring.hidden_words import Guesses
+
+    Timed = Answer | Score | Guesses
+
 TITLES = {"teacher": "Teacher", "student": "Student"}
 
 ROW, BAR, STRIPE = 52, 14, 6
 """Pixels: one label with its bar, the bar, and the coloured line on top of a card."""
 
+MAX_BARS = 6
+"""Of more labels than this, the least probable share one bar."""
+
 HOW_MEASURED = (
     "The forward pass of this model for this sentence alone, in fp32 on one processor thread, after a first pass that "
     "does not count. The models take turns; for up to five sentences it is the median of three passes."
 )
+SAW_THE_BEGINNING = "A text was longer than the models read. They saw its beginning."
 
 
 def show_answers(comparisons: Sequence[Comparison]) -> None:
-    """The answer: cards for one sentence, a table for several."""
+    """The labels: cards for one text, a table for several."""
     if len(comparisons) == 1:
         _show_one(comparisons[0])
     else:
         _show_several(comparisons)
-    if any(answer.was_cut for comparison in comparisons for answer in comparison.answers.values()):
-        st.caption("A sentence was longer than the models read. They saw its beginning.")
+    _show_cut(comparisons)
+
+
+def show_scores(comparisons: Sequence[ScoreComparison], ends: Ends | None) -> None:
+    """The scores: numbers and, where its ends are known, their scale for one text; a table for several."""
+    if len(comparisons) == 1:
+        _show_one_score(comparisons[0], ends)
+    else:
+        show_finding("Both scores for each sentence", mean_times([comparison.answers for comparison in comparisons]))
+        st.dataframe(
+            score_table(comparisons),
+            hide_index=True,
+            column_config=_score_columns(list(comparisons[0].answers)),
+            alt=f"The scores that both models give to {len(comparisons)} sentences.",
+        )
+    _show_cut(comparisons)
 
 
 def verdict(comparison: Comparison) -> str:
@@ -46,6 +70,12 @@ def verdict(comparison: Comparison) -> str:
     return "They disagree: " + ", ".join(f"the {role} says {label}" for role, label in labels.items()) + "."
 
 
+def score_verdict(comparison: ScoreComparison) -> str:
+    """Both scores in one line: "The teacher says 3.72, the student says 3.41." """
+    said = ", ".join(f"the {role} says {marks.value(score.value)}" for role, score in comparison.answers.items())
+    return f"{said[0].upper()}{said[1:]}."
+
+
 def gap(comparison: Comparison) -> str:
     """How sure each model is, and how far apart they are, in one line."""
     sure = ", ".join(
@@ -54,11 +84,26 @@ def gap(comparison: Comparison) -> str:
     return f"{sure[0].upper()}{sure[1:]}: {100 * comparison.apart:.1f} points apart."
 
 
-def bars(probabilities: Mapping[str, float], colour: str) -> str:
-    """SVG: a line in the model's colour, then one bar for each label with its per cent.
+def condensed(comparison: Comparison) -> dict[str, dict[str, float]]:
+    """Every model's probabilities, by role, with the same labels in the same order and at most `MAX_BARS` of them.
 
-    Only lengths across are relative, so the words keep their size at every width.
+    Where there are more, those that any model finds likely stay and the rest is added up.
     """
+    shares = {role: answer.probabilities for role, answer in comparison.answers.items()}
+    labels = list(dict.fromkeys(label for given in shares.values() for label in given))
+    if len(labels) > MAX_BARS:
+        labels.sort(key=lambda label: -max(given.get(label, 0.0) for given in shares.values()))
+        labels, rest = labels[: MAX_BARS - 1], labels[MAX_BARS - 1 :]
+        others = f"{len(rest)} other labels"
+        return {
+            role: {label: given.get(label, 0.0) for label in labels} | {others: sum(given.get(x, 0.0) for x in rest)}
+            for role, given in shares.items()
+        }
+    return {role: {label: given.get(label, 0.0) for label in labels} for role, given in shares.items()}
+
+
+def bars(probabilities: Mapping[str, float], colour: str) -> str:
+    """SVG: one bar for each label with its per cent, the most probable in bold."""
     text, track = text_colour(theme_type()), grid_colour(theme_type())
     winner = max(probabilities, key=lambda label: probabilities[label])
     drawing = ""
@@ -66,11 +111,11 @@ def bars(probabilities: Mapping[str, float], colour: str) -> str:
         y, weight = place * ROW, 700 if label == winner else 400
         words = f'y="{y + 22}" font-size="17" font-weight="{weight}" fill="{text}"'
         box = f'x="0" y="{y + 32}" height="{BAR}" rx="4"'
-        drawing += f'<text x="0" {words}>{escape(clean(label))}</text>'
+        drawing += f'<text x="0" {words}>{escape(short(label, 40))}</text>'
         drawing += f'<text x="100%" text-anchor="end" {words}>{numbers.percent(share)}</text>'
         drawing += f'<rect {box} width="100%" fill="{track}"/>'
         drawing += f'<rect {box} width="{100 * share:.2f}%" fill="{colour}"/>'
-    return _svg(ROW * len(probabilities), drawing)
+    return svg(ROW * len(probabilities), drawing)
 
 
 def table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
@@ -90,34 +135,99 @@ def table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def score_table(comparisons: Sequence[ScoreComparison]) -> pd.DataFrame:
+    """One row a sentence: each model's score, how far apart they are, and milliseconds."""
+    import pandas as pd
+
+    rows = []
+    for comparison in comparisons:
+        row: dict[str, str | float] = {"Sentence": clean(comparison.sentence)}
+        row |= {f"{TITLES[role]} says": score.value for role, score in comparison.answers.items()}
+        row["Apart"] = comparison.apart
+        row |= {f"{TITLES[role]} ms": score.milliseconds for role, score in comparison.answers.items()}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def show_card_head(role: str, question: str, said: str, milliseconds: float) -> None:
+    """The top of a card: a line in the model's colour, what it says, and how long that took."""
+    stripe = f'<rect width="100%" height="{STRIPE}" rx="3" fill="{COLOURS[role]}"/>'
+    st.image(svg(STRIPE, stripe), width="stretch", alt="")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.metric(f"{TITLES[role]} {question}", as_label(said), width="content")
+        st.space("stretch")
+        st.metric("It took", numbers.milliseconds(milliseconds), width="content", help=HOW_MEASURED)
+
+
+def show_finding(headline: str, details: str) -> None:
+    """The answer in one line that can be read aloud, and the numbers behind it in a smaller one."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.header(as_label(headline, 200), anchor=False, width="content")
+        st.badge("measured here", color="blue", help=HOW_MEASURED)
+    show_text(details)
+
+
+def mean_times(answers: Sequence[Mapping[str, Timed]]) -> str:
+    """How long each model took on average, in one line."""
+
+    def mean(role: str) -> str:
+        times = [each[role].milliseconds for each in answers]
+        return f"the {role} took {numbers.milliseconds(sum(times) / len(times))} a sentence"
+
+    return "On average " + ", ".join(mean(role) for role in answers[0]) + "."
+
+
+def time_column() -> dict:
+    """How a table shows milliseconds."""
+    return st.column_config.NumberColumn(format="%.1f", width=90, help=HOW_MEASURED)
+
+
+def sure_column(role: str) -> dict:
+    """How a table shows a probability in per cent."""
+    return st.column_config.ProgressColumn(
+        "sure", min_value=0, max_value=100, format="%.1f %%", color=COLOURS[role], width=150
+    )
+
+
 def _show_one(comparison: Comparison) -> None:
-    _show_finding(as_label(verdict(comparison), 200), gap(comparison))
+    show_finding(verdict(comparison), gap(comparison))
+    shares = condensed(comparison)
     columns = st.columns(len(comparison.answers))
     for column, (role, answer) in zip(columns, comparison.answers.items(), strict=True):
         with column.container(border=True, height="stretch"):
-            _show_card(role, answer)
+            show_card_head(role, "says", answer.label, answer.milliseconds)
+            said = ", ".join(f"{clean(label)} {numbers.percent(share)}" for label, share in shares[role].items())
+            st.image(bars(shares[role], COLOURS[role]), width="stretch", alt=f"{TITLES[role]}: {said}")
 
 
-def _show_card(role: str, answer: Answer) -> None:
-    st.image(_svg(STRIPE, f'<rect width="100%" height="6" rx="3" fill="{COLOURS[role]}"/>'), width="stretch", alt="")
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.metric(f"{TITLES[role]} says", as_label(answer.label), width="content")
-        st.space("stretch")
-        st.metric("It took", numbers.milliseconds(answer.milliseconds), width="content", help=HOW_MEASURED)
-    shares = ", ".join(f"{clean(label)} {numbers.percent(share)}" for label, share in answer.probabilities.items())
-    st.image(bars(answer.probabilities, COLOURS[role]), width="stretch", alt=f"{TITLES[role]}: {shares}")
+def _show_one_score(comparison: ScoreComparison, ends: Ends | None) -> None:
+    show_finding(score_verdict(comparison), f"{marks.value(comparison.apart)} apart.")
+    columns = st.columns(len(comparison.answers))
+    for column, (role, score) in zip(columns, comparison.answers.items(), strict=True):
+        with column.container(border=True, height="stretch"):
+            show_card_head(role, "says", marks.value(score.value), score.milliseconds)
+    scores = {role: score.value for role, score in comparison.answers.items()}
+    if ends is not None and set(scores) == {"teacher", "student"}:
+        with st.container(border=True):
+            say = marks.value
+            st.image(marks.line(**scores, ends=ends, say=say), width="stretch", alt=score_verdict(comparison))
+            st.image(marks.line_ends(say(ends[0]), say(ends[1])), width="stretch", alt="")
 
 
 def _show_several(comparisons: Sequence[Comparison]) -> None:
     agreeing = sum(comparison.agree for comparison in comparisons)
-    _show_finding(f"They agree on {agreeing} of {len(comparisons)}.", _mean_times(comparisons))
-    rows = table(comparisons)
+    show_finding(f"They agree on {agreeing} of {len(comparisons)}.", mean_times([each.answers for each in comparisons]))
     st.dataframe(
-        rows,
+        table(comparisons),
         hide_index=True,
         column_config=_columns(list(comparisons[0].answers)),
         alt=f"Both answers to {len(comparisons)} sentences; they agree on {agreeing}.",
     )
+
+
+def _show_cut(comparisons: Sequence[Comparison] | Sequence[ScoreComparison]) -> None:
+    if any(answer.was_cut for comparison in comparisons for answer in comparison.answers.values()):
+        st.caption(SAW_THE_BEGINNING)
 
 
 def _columns(roles: list[str]) -> dict:
@@ -130,30 +240,17 @@ def _columns(roles: list[str]) -> dict:
     }
     for role in roles:
         config[f"{TITLES[role]} says"] = st.column_config.TextColumn(width=100)
-        config[f"{TITLES[role]} sure"] = st.column_config.ProgressColumn(
-            "sure", min_value=0, max_value=100, format="%.1f %%", color=COLOURS[role], width=150
-        )
-        config[f"{TITLES[role]} ms"] = st.column_config.NumberColumn(format="%.1f", width=90, help=HOW_MEASURED)
+        config[f"{TITLES[role]} sure"] = sure_column(role)
+        config[f"{TITLES[role]} ms"] = time_column()
     return config
 
 
-def _mean_times(comparisons: Sequence[Comparison]) -> str:
-    def mean(role: str) -> str:
-        times = [comparison.answers[role].milliseconds for comparison in comparisons]
-        return f"the {role} took {numbers.milliseconds(sum(times) / len(times))} a sentence"
-
-    return "On average " + ", ".join(mean(role) for role in comparisons[0].answers) + "."
-
-
-def _show_finding(headline: str, details: str) -> None:
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.header(headline, anchor=False, width="content")
-        st.badge("measured here", color="blue", help=HOW_MEASURED)
-    show_text(details)
-
-
-def _svg(height: int, drawing: str) -> str:
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="100%" height="{height}" '
-        f'font-family="system-ui, sans-serif">{drawing}</svg>'
-    )
+def _score_columns(roles: list[str]) -> dict:
+    config: dict = {
+        "Sentence": st.column_config.TextColumn(width=480),
+        "Apart": st.column_config.NumberColumn(format="%.2f", width=80),
+    }
+    for role in roles:
+        config[f"{TITLES[role]} says"] = st.column_config.NumberColumn(format="%.2f", width=130)
+        config[f"{TITLES[role]} ms"] = time_column()
+    return config

@@ -1,28 +1,50 @@
 """Widgets made from the settings in core: label, bounds, help and default come from the field itself.
 
-Values live in the session under "form.<section>.<field>" and survive a visit to another page.
+Values live in the session under "form.<section>.<field>" and survive a visit to another page. A field that means
+nothing for what is chosen elsewhere is not shown, and whatever was left in it is not used.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from types import NoneType
 from typing import Any, get_args
 
 import streamlit as st
 from pydantic import BaseModel
 
-from core.config import Settings, bounds, extra
-from core.settings_file import SettingsError, parse_settings
+from core.config import GLUE_SOURCES, SOURCES_WITH_PATH, Objective, Settings, bounds, extra
+from core.settings_file import SECTIONS as SECTION_NAMES
+from core.settings_file import SettingsError, parse_settings, rule
 
-SECTIONS: dict[str, type[BaseModel]] = {
-    name: field.annotation
-    for name, field in Settings.model_fields.items()
-    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+SECTIONS: dict[str, type[BaseModel]] = {name: Settings.model_fields[name].annotation for name in SECTION_NAMES}
+
+ONLY_FOR_SOURCES: dict[tuple[str, str], tuple[str, ...]] = {
+    ("data", "path"): SOURCES_WITH_PATH,
+    ("data", "task"): GLUE_SOURCES,
+    ("data", "split"): GLUE_SOURCES,
+    **{("data", name): ("csv",) for name in ("text_column", "pair_column", "label_column", "label_kind")},
+    ("teacher", "path"): ("folder",),
+    ("teacher", "hub_id"): ("hub",),
 }
+"""Fields that mean something only where their section's source is one of these."""
+
+ONLY_FOR_OBJECTIVE: dict[tuple[str, str], Objective] = {
+    ("data", "label_column"): "labels",
+    ("data", "label_kind"): "labels",
+    ("loss", "soft_positions"): "masked_words",
+    ("loss", "soft_share"): "masked_words",
+    **{("masking", name): "masked_words" for name in SECTIONS["masking"].model_fields},
+}
+"""Fields that mean something only where this is learned."""
 
 KEPT: dict[str, Any] = {"persist_state": "session"}
 """For every widget of the form: Streamlit would forget its value while another page is drawn."""
+
+OBJECTIVE, NAME, PROBES = "form.objective", "form.name", "form.probes"
+DEPTH = "form-depth"
+"""Where the session keeps the settings that belong to no section, and the teacher's depth that the layers suit."""
 
 
 def key_of(section: str, name: str) -> str:
@@ -30,46 +52,92 @@ def key_of(section: str, name: str) -> str:
     return f"form.{section}.{name}"
 
 
+def value_of(section: str, name: str) -> Any:
+    """What the form says in a field now."""
+    return st.session_state[key_of(section, name)]
+
+
+def set_value(section: str, name: str, value: Any) -> None:
+    """Put a value into a field; only before the field is drawn."""
+    st.session_state[key_of(section, name)] = value
+
+
 def fill(settings: Settings) -> None:
     """Put settings into the form, for instance those of an earlier run."""
     for section, model in SECTIONS.items():
         values = getattr(settings, section)
         for name in model.model_fields:
-            st.session_state[key_of(section, name)] = getattr(values, name)
-    st.session_state[key_of("student", "teacher_layers")] = list(settings.layer_map)
-    st.session_state["form.name"] = settings.name
-    st.session_state["form.probes"] = "\n".join(settings.probes)
+            set_value(section, name, getattr(values, name))
+    set_value("student", "teacher_layers", list(settings.layer_map or ()))
+    st.session_state[OBJECTIVE] = settings.objective
+    st.session_state[NAME] = settings.name
+    st.session_state[PROBES] = "\n".join(settings.probes)
+    st.session_state.pop(DEPTH, None)
 
 
 def begin() -> None:
     """Fill an empty form with the defaults."""
-    if "form.name" not in st.session_state:
+    if NAME not in st.session_state:
         fill(Settings())
 
 
-def field(section: str, name: str, disabled: bool = False) -> None:
-    """The widget of one setting."""
+def matters(section: str, name: str) -> bool:
+    """True if a field means something for what is learned and for the chosen source."""
+    place = (section, name)
+    if ONLY_FOR_OBJECTIVE.get(place, st.session_state[OBJECTIVE]) != st.session_state[OBJECTIVE]:
+        return False
+    if place == ("loss", "soft_share"):
+        return value_of("loss", "soft_positions") == "sample"
+    return place not in ONLY_FOR_SOURCES or value_of(section, "source") in ONLY_FOR_SOURCES[place]
+
+
+def field(
+    section: str,
+    name: str,
+    disabled: bool = False,
+    on_change: Callable[[], None] | None = None,
+    without: str = "",
+    empty: str = "all",
+) -> None:
+    """The widget of one setting. `without` leaves out one of its options, `empty` says what no number means."""
     model = SECTIONS[section]
     info = model.model_fields[name]
     more = extra(model, name)
-    common = {"key": key_of(section, name), "help": info.description, "disabled": disabled, **KEPT}
+    common = {"key": key_of(section, name), "help": info.description, "disabled": disabled, "on_change": on_change}
+    common |= KEPT
+    kind = _kind(info.annotation)
     if options := more.get("options"):
-        st.selectbox(info.title, list(options), format_func=options.get, **common)
-        return
+        st.selectbox(info.title, [each for each in options if each != without], format_func=options.get, **common)
+    elif kind is bool:
+        st.checkbox(info.title, **common)
+    elif kind is str:
+        st.text_input(info.title, max_chars=rule(model, name, "max_length"), **common)
+    else:
+        _number(model, name, kind, empty, common)
+
+
+def fields_in_columns(section: str, names: tuple[str, ...], first_width: float = 1) -> None:
+    """Widgets beside each other; the first column is `first_width` times as wide as the others."""
+    columns = st.columns([first_width, *[1] * (len(names) - 1)], vertical_alignment="bottom")
+    for column, name in zip(columns, names, strict=True):
+        with column:
+            field(section, name)
+
+
+def _number(model: type[BaseModel], name: str, kind: type, empty: str, common: dict[str, Any]) -> None:
+    info, more = model.model_fields[name], extra(model, name)
     low, high = bounds(model, name)
-    whole = _kind(info.annotation) is int
-    number = int if whole else float
     # "Epochs (epochs)" would say nothing.
     unit = f" ({more['unit']})" if "unit" in more and more["unit"] not in info.title.lower() else ""
     optional = NoneType in get_args(info.annotation)
     st.number_input(
         f"{info.title}{unit}",
         value=None if optional else "min",
-        min_value=number(low) if math.isfinite(low) else None,
-        max_value=number(high) if math.isfinite(high) else None,
-        step=number(more.get("step", 1 if whole else 0.1)),
-        format=more.get("format") or ("%d" if whole else "%.2f"),
-        placeholder="all" if optional else None,
+        min_value=kind(low) if math.isfinite(low) else None,
+        max_value=kind(high) if math.isfinite(high) else None,
+        step=kind(more.get("step", 1 if kind is int else 0.1)),
+        format=more.get("format") or ("%d" if kind is int else "%.2f"),
+        placeholder=empty if optional else None,
         **common,
     )
 
@@ -77,14 +145,15 @@ def field(section: str, name: str, disabled: bool = False) -> None:
 def settings_of_form() -> tuple[Settings | None, dict[str, str]]:
     """The form's settings, or None and what is wrong with them, by the field's path."""
     raw: dict[str, Any] = {
-        section: {name: st.session_state[key_of(section, name)] for name in model.model_fields}
+        section: {name: value_of(section, name) for name in model.model_fields if matters(section, name)}
         for section, model in SECTIONS.items()
     }
     # In the order of the stack, as the picture shows them, not in the order of the clicks.
     chosen = sorted(raw["student"]["teacher_layers"])
     raw["student"]["teacher_layers"] = chosen if raw["student"]["initial_weights"] == "copied" else None
-    raw["name"] = st.session_state["form.name"]
-    raw["probes"] = [line.strip() for line in st.session_state["form.probes"].splitlines() if line.strip()]
+    raw["objective"] = st.session_state[OBJECTIVE]
+    raw["name"] = st.session_state[NAME]
+    raw["probes"] = [line.strip() for line in st.session_state[PROBES].splitlines() if line.strip()]
     try:
         return parse_settings(raw), {}
     except SettingsError as error:

@@ -11,10 +11,22 @@ def percent(share: float | None, digits: int = 1) -> str:
     return UNKNOWN if share is None else f"{100 * share:.{digits}f}{THIN}%"
 
 
-def points(difference: float) -> str:
-    """-0.0071 to "−0.7 points": a difference between two percentages, with its sign."""
-    sign = "+" if difference >= 0 else "−"
-    return f"{sign}{100 * abs(difference):.1f} points"
+def is_share(metric: str) -> bool:
+    """True for scores that count right answers; a correlation is no share of anything."""
+    return metric != "correlation"
+
+
+def score(value: float | None, metric: str) -> str:
+    """A score as its metric is read: a share as "86.2 %", a correlation as "0.862"; None as "–"."""
+    if value is None:
+        return UNKNOWN
+    return percent(value) if is_share(metric) else f"{value:.3f}".replace("-", "−")
+
+
+def difference(value: float, metric: str) -> str:
+    """Between two scores, with its sign: "−0.7 points" for shares, "−0.007" for correlations."""
+    sign = "+" if value >= 0 else "−"
+    return f"{sign}{100 * abs(value):.1f} points" if is_share(metric) else f"{sign}{abs(value):.3f}"
 
 
 def millions(count: float) -> str:
@@ -44,3 +56,8 @@ def duration(seconds: float) -> str:
     if seconds < 5400:
         return f"about {max(1, round(seconds / 60))}{THIN}min"
     return f"about {seconds / 3600:.1f}{THIN}h"
+
+
+def plural(noun: str, count: int) -> str:
+    """ "layer" for one, "layers" for any other number."""
+    return noun if count == 1 else f"{noun}s"

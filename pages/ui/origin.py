@@ -6,6 +6,9 @@ from typing import Any
 
 import streamlit as st
 
+from pages.ui import numbers
+from pages.ui.text import as_label
+
 
 def paper_badge() -> None:
     """Marks numbers reported in the paper (Sanh et al. 2019)."""
@@ -19,15 +22,16 @@ def measured_badge(results: dict[str, Any]) -> None:
         "measured here",
         color="blue",
         help=f"On this machine: {compute['device']}, {compute['precision']}, {compute['threads']} threads; "
-        f"{results['split']} split, {results['examples']} sentences, seed {results['seed']}.",
+        f"{as_label(results['split'])} split, {results['examples']} {results['counted']}, seed {results['seed']}.",
     )
 
 
-def demo_scale_badge() -> None:
-    """Marks results whose model and data are smaller than the paper's."""
+def demo_scale_badge(results: dict[str, Any]) -> None:
+    """Marks results whose data, and mostly whose teacher, are smaller than the paper's."""
+    teacher = numbers.millions(results["teacher"]["parameters"])
     st.badge(
         "demo scale",
         color="orange",
-        help="A 6-layer teacher of 22.7 million parameters and a few thousand sentences. The paper's teacher has "
-        "12 layers and 110 million parameters, and its student read Wikipedia and a library of books.",
+        help=f"A teacher of {teacher} parameters, and texts that can be read here in minutes or hours. The paper's "
+        f"teacher has 110{numbers.THIN}M parameters, and its student first read Wikipedia and a library of books.",
     )

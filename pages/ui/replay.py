@@ -1,51 +1,118 @@
-"""Watch it learn: the student's answers to a handful of sentences, from before its first step to its last."""
+"""Watch it learn: the student's answers to a handful of sentences, from before its first step to its last.
+
+The teacher's answers never change, so whatever moves on these pictures is the student. Every picture keeps its height,
+so that the page stands still while it trains.
+"""
 
 from __future__ import annotations
 
-from html import escape
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
+from core.config import MASK, Settings
 from core.runs import folder as runs
+from core.runs.comparable import kind_of, label_names
 from core.runs.events import Event, read_events
-from pages.ui import numbers
-from pages.ui.stacks import theme_type
-from pages.ui.text import show_text
-from pages.ui.theme import STUDENT, TEACHER, grid_colour, text_colour
+from core.scoring.hidden_words import Word, shown
+from pages.ui import marks, numbers
+from pages.ui.hidden_words import two_lists
+from pages.ui.marks import Ends
+from pages.ui.text import as_label, clean, show_text
 
 EVERY_S = 3.0
+
+MAX_ROWS = 5
+"""Labels drawn for one sentence; of more, the least probable for the teacher share the last row."""
+
+WORDS = 5
+"""Words of each model that are recorded for a sentence."""
+
+Row = list[float] | list[Word]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Both models' answers to every watched sentence at one step: words, a share for each label, or one score."""
+
+    step: int
+    teacher: list[Row]
+    student: list[Row]
 
 
 def show_replay(folder: Path) -> None:
     """The watched sentences with a slider over the recorded steps; follows the newest while the run trains."""
-    if not runs.read_settings(folder).probes:
+    settings = runs.read_settings(folder)
+    # Models of pairs are not asked: a watched sentence is one text.
+    if not settings.probes or kind_of(settings) == "pairs":
         return
     training = runs.read_status(folder).state in runs.ACTIVE
     st.subheader("Watch it learn")
-    st.caption("How likely each model finds that a sentence is positive. Move the slider back to see how it began.")
-    st.fragment(_frame, run_every=EVERY_S if training else None)(folder, training)
+    st.fragment(_show_frame, run_every=EVERY_S if training else None)(folder, settings, training)
 
 
-def _frame(folder: Path, training: bool) -> None:
+def read_frames(folder: Path, settings: Settings) -> list[Frame]:
+    """What a run has recorded so far, by step; lines that are no answers to these sentences are passed over."""
+    words, count = settings.objective == "masked_words", len(settings.probes)
+    events = read_events(folder / "metrics.jsonl")[0]
+    found = [frame for event in events if (frame := _frame(event, words, count)) is not None]
+    # Of several frames of one step the last counts, as in a run that went on from an earlier one.
+    frames = sorted({frame.step: frame for frame in found}.values(), key=lambda frame: frame.step)
+    return frames if words else [frame for frame in frames if _width(frame) == _width(frames[-1])]
+
+
+def recorded_ends(frames: list[Frame]) -> Ends:
+    """The ends of a scale that holds every recorded score of both models."""
+    return marks.round_ends(row[0] for frame in frames for row in (*frame.teacher, *frame.student))
+
+
+def first_words(frames: list[Frame], number: int, most: int = 5) -> list[str]:
+    """The student's first word for one sentence, each time that it changed; of many, the last ones."""
+    words = [frame.student[number][0].text for frame in frames if frame.student[number]]
+    changed = words[:1] + [later for earlier, later in pairwise(words) if later != earlier]
+    return changed[-most:]
+
+
+def _show_frame(folder: Path, settings: Settings, training: bool) -> None:
     if training and not folder.exists():
         st.rerun()  # the whole page says what became of it
-    probes = runs.read_settings(folder).probes
-    recorded = [event for event in read_events(folder / "metrics.jsonl")[0] if _is_frame(event, len(probes))]
-    if not recorded:
+    frames = read_frames(folder, settings)
+    if not frames:
         st.caption("The first answers appear when the student begins." if training else "This run recorded no answers.")
         return
-    frames = {event["step"]: event for event in recorded}
-    step = _chosen_step(folder.name, list(frames), follow=training)
-    for number, sentence in enumerate(probes):
-        _show_sentence(sentence, number, frames[step])
+    words, width = settings.objective == "masked_words", _width(frames[0])
+    names = label_names(folder, width)
+    st.caption(_meaning(words, names) + (" Move the slider back to see how the student began." * (len(frames) > 1)))
+    step = _chosen_step(folder.name, [frame.step for frame in frames], follow=training)
+    seen = [frame for frame in frames if frame.step <= step]
+    if words:
+        _show_words(settings.probes, frames, seen)
+    elif width == 1:
+        _show_scores(settings.probes, seen[-1], recorded_ends(frames))
+    elif width == 2:
+        _show_shares(settings.probes, seen[-1], names)
+    else:
+        for number, sentence in enumerate(settings.probes):
+            _show_labels(sentence, seen[-1].teacher[number], seen[-1].student[number], names)
 
 
-def _is_frame(event: Event, probes: int) -> bool:
-    """True for both models' answers to every watched sentence at one step."""
-    answers = [event.get("student"), event.get("teacher")]
-    complete = all(isinstance(rows, list) and len(rows) == probes and all(rows) for rows in answers)
-    return event.get("event") == "probe" and type(event.get("step")) is int and complete
+def _meaning(words: bool, names: tuple[str, ...]) -> str:
+    """What the pictures below show."""
+    if words:
+        return (
+            f"The five words that each model finds most likely in place of the first {MASK}. A line joins words that "
+            "both name."
+        )
+    if len(names) == 1:
+        return "The score that each model gives to each sentence."
+    if len(names) == 2:
+        return f"How likely each model finds “{as_label(names[1])}”."
+    return "How likely each model finds each label. The diamond is the teacher; the dot and the number are the student."
 
 
 def _chosen_step(run_id: str, steps: list[int], follow: bool) -> int:
@@ -54,49 +121,122 @@ def _chosen_step(run_id: str, steps: list[int], follow: bool) -> int:
     key = f"replay-{run_id}"
     newest = f"{key}-newest"
     # While it trains the slider stays at the end unless somebody has moved it away from there.
-    if key not in st.session_state or (follow and st.session_state[key] == st.session_state.get(newest)):
+    if st.session_state.get(key) not in steps or (follow and st.session_state[key] == st.session_state.get(newest)):
         st.session_state[key] = steps[-1]
     st.session_state[newest] = steps[-1]
     return st.select_slider("Step", steps, key=key)
 
 
-def _show_sentence(sentence: str, number: int, event: Event) -> None:
-    student, teacher = event["student"][number][-1], event["teacher"][number][-1]
-    words, bars = st.columns([2, 3], vertical_alignment="center")
+def _show_words(probes: tuple[str, ...], frames: list[Frame], seen: list[Frame]) -> None:
+    for start in range(0, len(probes), 2):
+        for column, number in zip(st.columns(2), range(start, min(start + 2, len(probes))), strict=False):
+            with column.container(border=True, height="stretch"):
+                _show_one_mask(probes[number], number, frames, seen)
+
+
+def _show_one_mask(sentence: str, number: int, frames: list[Frame], seen: list[Frame]) -> None:
+    show_text(sentence)
+    teacher, student = seen[-1].teacher[number], seen[-1].student[number]
+    if not teacher or not student:
+        st.caption(f"The {MASK} lies beyond the part of the sentence that the models read.")
+        return
+    recorded = [word.probability for frame in frames for row in (frame.teacher, frame.student) for word in row[number]]
+    said = f"Teacher: {_spoken(teacher)}. Student: {_spoken(student)}."
+    st.image(two_lists(teacher, student, max(*recorded, 1e-9), WORDS), width="stretch", alt=said)
+    st.caption(as_label(f"Student's first word so far: {' → '.join(first_words(seen, number))}", 200))
+
+
+def _show_scores(probes: tuple[str, ...], frame: Frame, ends: Ends) -> None:
+    _show_ends(marks.value(ends[0]), marks.value(ends[1]))
+    for number, sentence in enumerate(probes):
+        teacher, student = frame.teacher[number][0], frame.student[number][0]
+        said = f"Student {marks.value(student)}, teacher {marks.value(teacher)}"
+        _show_sentence(sentence, marks.line(teacher, student, ends, marks.value), said)
+
+
+def _show_shares(probes: tuple[str, ...], frame: Frame, names: tuple[str, ...]) -> None:
+    _show_ends(names[0], names[1])
+    for number, sentence in enumerate(probes):
+        teacher, student = frame.teacher[number][1], frame.student[number][1]
+        said = f"Student {_whole(student)} {clean(names[1])}, teacher {_whole(teacher)}"
+        _show_sentence(sentence, marks.line(teacher, student, (0, 1), _whole), said)
+
+
+def _show_labels(sentence: str, teacher: list[float], student: list[float], names: tuple[str, ...]) -> None:
+    # The teacher's order never changes, so the rows keep their places while the student learns.
+    order = sorted(range(len(names)), key=lambda place: -teacher[place])
+    kept, rest = (order, []) if len(order) <= MAX_ROWS else (order[: MAX_ROWS - 1], order[MAX_ROWS - 1 :])
+    shown_names = [names[place] for place in kept] + ([f"{len(rest)} others"] if rest else [])
+    shares = [
+        [row[place] for place in kept] + ([sum(row[place] for place in rest)] if rest else [])
+        for row in (teacher, student)
+    ]
+    first = {role: names[row.index(max(row))] for role, row in (("teacher", teacher), ("student", student))}
+    said = f"Student: {clean(first['student'])}, teacher: {clean(first['teacher'])}"
+    _show_sentence(sentence, marks.rows(shown_names, *shares, say=_whole), said, said)
+
+
+def _show_sentence(sentence: str, picture: str, said: str, below: str = "") -> None:
+    words, drawing = st.columns([2, 3], vertical_alignment="center")
     with words:
         show_text(sentence)
-    finding = f"Student {numbers.percent(student, 0)} positive, teacher {numbers.percent(teacher, 0)}"
-    bars.image(_scale(student, teacher), width="stretch", alt=finding)
+        if below:
+            st.caption(as_label(below, 200))
+    drawing.image(picture, width="stretch", alt=said)
 
 
-def _scale(student: float, teacher: float) -> str:
-    """One line from negative to positive, the teacher's mark above it and the student's below."""
-    width, left, line = 560, 24, 34
-    text, grid = text_colour(theme_type()), grid_colour(theme_type())
+def _show_ends(low: str, high: str) -> None:
+    _, drawing = st.columns([2, 3])
+    drawing.image(marks.line_ends(low, high), width="stretch", alt=f"From {clean(low)} to {clean(high)}")
 
-    def x(share: float) -> float:
-        return left + share * (width - 2 * left)
 
-    def label(share: float, y: float, words: str) -> str:
-        # Near an end the words would be cut: let them end or begin at the mark there.
-        anchor = "start" if share < 0.2 else "end" if share > 0.8 else "middle"
-        return (
-            f'<text x="{x(share)}" y="{y}" text-anchor="{anchor}" fill="{text}" font-size="13">{escape(words)}</text>'
-        )
+def _frame(event: Event, words: bool, probes: int) -> Frame | None:
+    """The answers in a line of metrics.jsonl; None for any other line."""
+    step = event.get("step")
+    if event.get("event") != "probe" or type(step) is not int:
+        return None
+    models = [_rows(event.get(model), probes, _words if words else _shares) for model in ("teacher", "student")]
+    if None in models or not (words or len({len(row) for rows in models for row in rows}) == 1):
+        return None
+    return Frame(step, *models)
 
-    def bar(end: float, begin: float, colour: str, look: str) -> str:
-        return (
-            f'<line x1="{x(begin)}" x2="{x(end)}" y1="{line}" y2="{line}" stroke="{colour}" stroke-width="6" {look}/>'
-        )
 
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} 68" font-family="sans-serif">'
-        + bar(0, 1, grid, 'stroke-linecap="round"')
-        + f'<line x1="{x(0.5)}" x2="{x(0.5)}" y1="{line - 8}" y2="{line + 8}" stroke="{grid}" stroke-width="2"/>'
-        + bar(student, teacher, STUDENT, 'opacity="0.35"')
-        + f'<path d="M{x(teacher)},{line - 13} l13,13 l-13,13 l-13,-13 Z" fill="{TEACHER}"/>'
-        + f'<circle cx="{x(student)}" cy="{line}" r="6" fill="{STUDENT}"/>'
-        + label(teacher, 15, f"teacher {numbers.percent(teacher, 0)}")
-        + label(student, 62, f"student {numbers.percent(student, 0)}")
-        + "</svg>"
+def _rows(raw: Any, probes: int, parse: Callable[[Any], Row | None]) -> list[Row] | None:
+    """One row for each watched sentence, or None."""
+    if not isinstance(raw, list) or len(raw) != probes:
+        return None
+    rows = [parse(row) for row in raw]
+    return None if None in rows else rows
+
+
+def _shares(raw: Any) -> list[float] | None:
+    """Numbers, at least one."""
+    whole = isinstance(raw, list) and raw and all(_is_number(value) for value in raw)
+    return [float(value) for value in raw] if whole else None
+
+
+def _words(raw: Any) -> list[Word] | None:
+    """Pairs of a word and its probability; none where the hidden word was cut off."""
+    if not isinstance(raw, list):
+        return None
+    whole = all(
+        isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) and _is_number(pair[1]) for pair in raw
     )
+    return [Word(shown(piece), float(share)) for piece, share in raw[:WORDS]] if whole else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _width(frame: Frame) -> int:
+    """How many numbers there are for each sentence."""
+    return len(frame.student[0])
+
+
+def _whole(share: float) -> str:
+    return numbers.percent(share, 0)
+
+
+def _spoken(words: list[Word]) -> str:
+    return ", ".join(f"{clean(word.text)} {_whole(word.probability)}" for word in words)

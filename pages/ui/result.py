@@ -10,31 +10,55 @@ import streamlit as st
 
 from core import paper
 from core.config import Settings, is_control
-from core.models.size import teacher_shape
 from core.runs.folder import BrokenRun, read_results
 from pages.ui import numbers
 from pages.ui.origin import demo_scale_badge, measured_badge, paper_badge
+from pages.ui.text import as_label
 
-SHARES = ("kept", "agreement", "majority")
-FACTS = ("split", "examples", "seed", "elapsed_s", "teacher_from_cache", "compute")
+MODELS = ("teacher", "student")
+FACTS = ("seed", "teacher_from_cache")
+METRICS = ("accuracy", "masked-word accuracy", "correlation")
+COUNTED = ("sentences", "pairs", "masked words")
+COMPUTE = ("device", "precision", "threads")
 OF_A_MODEL = ("parameters", "encoder_parameters", "size_mb", "ms_per_sentence")
+ONE = {"sentences": "a sentence", "pairs": "a pair", "masked words": "a text"}
+"""What a model answers at a time, by what was counted."""
 
 
 def read_result(folder: Path) -> dict[str, Any]:
-    """What a finished run measured. Raises BrokenRun if the file is missing or lacks a number that the pages show."""
+    """What a finished run measured. Raises BrokenRun if the file is missing or lacks what the pages show.
+
+    `majority`, `kept`, `agreement` and the student's score may be None: measured, but undefined.
+    """
     results = read_results(folder)
     if results is None:
         raise BrokenRun(f"{folder.name}/results.json is missing, although the run has finished.")
-    models = [results.get("teacher"), results.get("student")]
-    complete = (
-        all(name in results for name in FACTS)
-        and all(_is_number(results.get(name)) for name in SHARES)
-        and all(isinstance(model, dict) and _is_number(model.get("accuracy")) for model in models)
-        and all(_is_number(model.get(name)) and model[name] > 0 for model in models for name in OF_A_MODEL)
-    )
-    if not complete:
+    if not _is_complete(results):
         raise BrokenRun(f"{folder.name}/results.json does not look like the result of a run.")
     return results
+
+
+def _is_complete(results: dict[str, Any]) -> bool:
+    teacher, student = results.get("teacher"), results.get("student")
+    if not (isinstance(teacher, dict) and isinstance(student, dict)):
+        return False
+    measured = [results.get("elapsed_s"), teacher.get("score")]
+    perhaps = [results.get(name, "missing") for name in ("majority", "kept", "agreement")]
+    perhaps.append(student.get("score", "missing"))
+    sizes = [results.get("examples"), *(model.get(name) for model in (teacher, student) for name in OF_A_MODEL)]
+    notes, compute = results.get("notes", []), results.get("compute")
+    return (
+        all(name in results for name in FACTS)
+        and (results.get("metric") in METRICS and results.get("counted") in COUNTED)
+        and isinstance(results.get("split"), str)
+        and isinstance(compute, dict)
+        and all(name in compute for name in COMPUTE)
+        and isinstance(notes, list)
+        and all(isinstance(note, str) for note in notes)
+        and all(_is_number(value) for value in measured)
+        and all(value is None or _is_number(value) for value in perhaps)
+        and all(_is_number(value) and value > 0 for value in sizes)
+    )
 
 
 def _is_number(value: Any) -> bool:
@@ -43,7 +67,6 @@ def _is_number(value: Any) -> bool:
 
 def show_result(run_id: str, results: dict[str, Any], settings: Settings) -> None:
     """Scores, the three promises beside the paper's, and what to do next."""
-    teacher, student = results["teacher"], results["student"]
     with st.container(border=True):
         st.markdown(f"#### {headline(results, settings)}")
         _show_scores(results)
@@ -51,58 +74,111 @@ def show_result(run_id: str, results: dict[str, Any], settings: Settings) -> Non
         with st.container(horizontal=True, vertical_alignment="center"):
             if st.button("Talk to both", type="primary", key="talk", icon=":material/forum:"):
                 st.switch_page("../compare.py", query_params={"run": run_id})
-            st.caption(
-                f"{numbers.whole(results['examples'])} test sentences that neither model had seen, so each share is "
-                f"sure to about ±{100 * uncertainty(results):.1f} points; "
-                f"{numbers.duration(results['elapsed_s']).removeprefix('about ')} of training and scoring"
-                f"{', with a teacher that was trained already' if results['teacher_from_cache'] else ''}."
-            )
-        if student["parameters"] > 0.65 * teacher["parameters"]:
+            st.caption(_how_measured(results))
+        for note in results.get("notes", []):
+            st.caption(as_label(note, 400))
+        if results["student"]["parameters"] > 0.65 * results["teacher"]["parameters"]:
             st.caption(_why_not_smaller(results))
 
 
 def headline(results: dict[str, Any], settings: Settings) -> str:
-    """The finding in one plain sentence."""
-    speed = results["teacher"]["ms_per_sentence"] / results["student"]["ms_per_sentence"]
-    smaller = 1 - results["student"]["parameters"] / results["teacher"]["parameters"]
-    how = "Without a teacher, the small model reaches" if is_control(settings.loss) else "The student kept"
+    """The finding in plain words."""
+    teacher, student, metric = results["teacher"], results["student"], results["metric"]
+    speed = teacher["ms_per_sentence"] / student["ms_per_sentence"]
+    smaller = 1 - student["parameters"] / teacher["parameters"]
     change = "smaller" if smaller >= 0 else "larger"
-    return (
-        f"{how} {numbers.percent(results['kept'])} of the teacher's accuracy, is "
-        f"{numbers.percent(abs(smaller), 0)} {change} and answers {speed:.2g} times as fast."
-    )
+    cost = f"{numbers.percent(abs(smaller), 0)} {change} and answers {speed:.2g} times as fast"
+    if student["score"] is None or results["kept"] is None:
+        return f"The student's {metric} cannot be said, because its answers are all alike; it is {cost}."
+    if metric == "masked-word accuracy":
+        control = is_control(settings.loss)
+        return (
+            f"{'Without a teacher, the small model' if control else 'The student'} guesses "
+            f"{numbers.score(student['score'], metric)} of the hidden words, {'the' if control else 'its'} teacher "
+            f"{numbers.score(teacher['score'], metric)}: {numbers.percent(results['kept'], 0)} kept. It is {cost}."
+        )
+    how = "Without a teacher, the small model reaches" if is_control(settings.loss) else "The student kept"
+    return f"{how} {numbers.percent(results['kept'])} of the teacher's {metric}, is {cost}."
 
 
-def uncertainty(results: dict[str, Any]) -> float:
-    """Half the width of the 95 % interval of the student's accuracy, as a share: chance alone moves it that much."""
-    share = results["student"]["accuracy"]
+def one_line(results: dict[str, Any]) -> str:
+    """The scores of a result in one line: "98.7 % kept (85.1 % of 86.2 %), agreement 95.0 %"."""
+    metric = results["metric"]
+    scores = [numbers.score(results[model]["score"], metric) for model in ("student", "teacher")]
+    kept, agreement = numbers.percent(results["kept"]), numbers.score(results["agreement"], metric)
+    return f"{kept} kept ({scores[0]} of {scores[1]}), agreement {agreement}"
+
+
+def uncertainty(results: dict[str, Any]) -> float | None:
+    """Half the width of the 95 % interval of the student's score, where that is a share; None where it is not.
+
+    Chance alone moves it that much.
+    """
+    share = results["student"]["score"]
+    if share is None or not numbers.is_share(results["metric"]):
+        return None
     return 1.96 * (share * (1 - share) / results["examples"]) ** 0.5
 
 
+def _how_measured(results: dict[str, Any]) -> str:
+    chance = uncertainty(results)
+    sure = "" if chance is None else f", so each share is sure to about ±{100 * chance:.1f} points"
+    kept_teacher = ", with a teacher that was trained already" if results["teacher_from_cache"] else ""
+    spent = numbers.duration(results["elapsed_s"]).removeprefix("about ")
+    return f"{_what_was_counted(results)}{sure}; {spent} of training and scoring{kept_teacher}."
+
+
+def _what_was_counted(results: dict[str, Any]) -> str:
+    """ "1 066 test sentences that no training here had seen"."""
+    split, counted = as_label(results["split"]), results["counted"]
+    what = f"{counted} in {split} texts" if counted == "masked words" else f"{split} {counted}"
+    return f"{numbers.whole(results['examples'])} {what} that no training here had seen"
+
+
 def _show_scores(results: dict[str, Any]) -> None:
+    metric = results["metric"]
+    scores = _words_for_scores(metric, results["counted"])
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown("**On sentences it had never seen**")
+        st.markdown(f"**{scores['title']}**")
         measured_badge(results)
-        demo_scale_badge()
-    student, teacher, majority, agreement = st.columns(4)
-    agreement.metric(
-        "Agreement",
-        numbers.percent(results["agreement"]),
-        help="Share of the test sentences for which teacher and student give the same answer, right or wrong.",
+        demo_scale_badge(results)
+    values = {model: results[model]["score"] for model in ("student", "teacher")}
+    columns = st.columns(4 if results["majority"] is not None else 3)
+    change = (
+        None
+        if values["student"] is None
+        else numbers.difference(values["student"] - values["teacher"], metric) + " against the teacher"
     )
-    student.metric(
-        "Student is right",
-        numbers.percent(results["student"]["accuracy"]),
-        numbers.points(results["student"]["accuracy"] - results["teacher"]["accuracy"]) + " against the teacher",
-        delta_color="off",
-        delta_arrow="off",
+    columns[0].metric(
+        scores["student"], numbers.score(values["student"], metric), change, delta_color="off", delta_arrow="off"
     )
-    teacher.metric("Teacher is right", numbers.percent(results["teacher"]["accuracy"]))
-    majority.metric(
-        "Guessing",
-        numbers.percent(results["majority"]),
-        help="Accuracy of always giving the more frequent answer: what a score must beat to mean anything.",
-    )
+    columns[1].metric(scores["teacher"], numbers.score(values["teacher"], metric))
+    if results["majority"] is not None:
+        columns[2].metric("Guessing", numbers.score(results["majority"], metric), help=scores["guessing"])
+    columns[-1].metric("Agreement", numbers.score(results["agreement"], metric), help=scores["agreement"])
+
+
+def _words_for_scores(metric: str, counted: str) -> dict[str, str]:
+    """Labels and tooltips of the four scores."""
+    if metric == "correlation":
+        return {
+            "title": f"Against the true scores of {counted} it had never seen",
+            "student": "Student's correlation",
+            "teacher": "Teacher's correlation",
+            "guessing": "",
+            "agreement": "Correlation of the student's scores with the teacher's. Like the others it is the mean of "
+            "Pearson's and Spearman's: 1 where both always rise and fall together, 0 where they have nothing to do "
+            "with each other.",
+        }
+    hidden = metric == "masked-word accuracy"
+    return {
+        "title": "On hidden words of texts it had never seen" if hidden else f"On {counted} it had never seen",
+        "student": "Student is right",
+        "teacher": "Teacher is right",
+        "guessing": "Score of always giving the most frequent answer: what a score must beat to mean anything.",
+        "agreement": f"Share of the {'hidden words' if hidden else counted} for which teacher and student give "
+        "the same answer, right or wrong.",
+    }
 
 
 def _show_promises(results: dict[str, Any]) -> None:
@@ -110,7 +186,7 @@ def _show_promises(results: dict[str, Any]) -> None:
     speed = teacher["ms_per_sentence"] / student["ms_per_sentence"] - 1
     smaller = 1 - student["parameters"] / teacher["parameters"]
     rows = (
-        (paper.KEPT, numbers.percent(results["kept"]), "of the teacher's accuracy"),
+        (paper.KEPT, numbers.percent(results["kept"]), f"of the teacher's {results['metric']}"),
         (
             paper.SMALLER,
             numbers.percent(smaller, 0),
@@ -120,7 +196,7 @@ def _show_promises(results: dict[str, Any]) -> None:
         (
             paper.FASTER,
             numbers.percent(speed, 0),
-            f"{numbers.milliseconds(student['ms_per_sentence'])} a sentence; teacher "
+            f"{numbers.milliseconds(student['ms_per_sentence'])} {ONE[results['counted']]}; teacher "
             f"{numbers.milliseconds(teacher['ms_per_sentence'])}",
         ),
     )
@@ -134,10 +210,12 @@ def _show_promises(results: dict[str, Any]) -> None:
 
 
 def _why_not_smaller(results: dict[str, Any]) -> str:
-    words = teacher_shape().embedding_parameters
-    layers = 1 - results["student"]["encoder_parameters"] / results["teacher"]["encoder_parameters"]
+    teacher, student = results["teacher"], results["student"]
+    outside = {name: results[name]["parameters"] - results[name]["encoder_parameters"] for name in MODELS}
+    layers = 1 - student["encoder_parameters"] / teacher["encoder_parameters"]
     return (
-        f"Why not 40 % smaller: {numbers.millions(words)} of this teacher's "
-        f"{numbers.millions(results['teacher']['parameters'])} parameters are its word list, and the student keeps "
-        f"all of it. Its layers, the part that computes, are {numbers.percent(layers, 0)} smaller."
+        f"Why not 40 % smaller: {numbers.millions(outside['teacher'])} of this teacher's "
+        f"{numbers.millions(teacher['parameters'])} parameters are not in its layers but mostly in its word list; of "
+        f"the student's, {numbers.millions(outside['student'])}. Its layers, the part that computes, are "
+        f"{numbers.percent(layers, 0)} smaller."
     )

@@ -11,10 +11,16 @@ import streamlit as st
 
 from pages.ui.theme import COSINE, HARD, SOFT, STUDENT, TEACHER, grid_colour, text_colour
 
-LAYER_HEIGHT, GAP, WIDTH = 28, 7, 140
+PITCH, WIDTH = 35, 140
 TOP, LEFT, RIGHT = 36, 10, 440
 CANVAS = 590
-"""Units of the drawing; it is scaled to the room it has."""
+"""Units of the drawing; it is scaled to the room it has. The pitch is from one layer to the next."""
+
+TALLEST = 15 * PITCH
+"""Deeper stacks are drawn with flatter layers."""
+
+READABLE = 17
+"""Layers that are flatter than this carry no words."""
 
 
 def theme_type() -> str:
@@ -22,14 +28,19 @@ def theme_type() -> str:
     return st.context.theme.type or "light"
 
 
-def show_layer_map(teacher_layers: int, layer_map: tuple[int, ...], copied: bool) -> None:
-    """Both stacks, an arrow from each copied teacher layer to the student layer it becomes."""
-    height = _height(teacher_layers)
-    drawing = _stack(LEFT, teacher_layers, height, TEACHER, "Teacher")
-    drawing += _stack(RIGHT, len(layer_map), height, STUDENT, "Student", copied)
+def show_layer_map(teacher_layers: int, layer_map: tuple[int, ...], copied: bool, narrower: float = 1.0) -> None:
+    """Both stacks, an arrow from each copied teacher layer to the student layer it becomes.
+
+    `narrower` is the student's width as a share of the teacher's.
+    """
+    pitch = min(PITCH, TALLEST / teacher_layers)
+    height = _height(teacher_layers, pitch)
+    width = WIDTH * max(0.45, narrower)
+    drawing = _stack(LEFT, teacher_layers, height, TEACHER, "Teacher", pitch=pitch)
+    drawing += _stack(RIGHT, len(layer_map), height, STUDENT, "Student", copied, pitch, width)
     for place, layer in enumerate(layer_map):
         if copied:
-            drawing += _arrow(LEFT + WIDTH, _middle(layer, height), RIGHT, _middle(place, height))
+            drawing += _arrow(LEFT + WIDTH, _middle(layer, height, pitch), RIGHT, _middle(place, height, pitch))
     if not copied:
         drawing += _words((LEFT + WIDTH + RIGHT) / 2, height / 2, "starts from random weights")
     chosen = ", ".join(str(layer) for layer in layer_map)
@@ -67,26 +78,40 @@ def show_distillation() -> None:
     )
 
 
-def _stack(x: float, layers: int, height: float, colour: str, title: str, solid: bool = True) -> str:
-    boxes = _words(x + WIDTH / 2, _middle(layers - 0.5, height) - 10, title, bold=True)
+def _stack(
+    x: float,
+    layers: int,
+    height: float,
+    colour: str,
+    title: str,
+    solid: bool = True,
+    pitch: float = PITCH,
+    width: float = WIDTH,
+) -> str:
+    boxes = _words(x + width / 2, _middle(layers - 0.5, height, pitch) - 10, title, bold=True)
     fill = f'fill="{colour}" fill-opacity="0.9"' if solid else 'fill="none"'
+    tall = 0.8 * pitch
     for layer in range(layers):
-        y = _middle(layer, height) - LAYER_HEIGHT / 2
+        middle = _middle(layer, height, pitch)
         boxes += (
-            f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{LAYER_HEIGHT}" rx="6" {fill} stroke="{colour}" '
+            f'<rect x="{x}" y="{middle - tall / 2:.1f}" width="{width:.1f}" height="{tall:.1f}" rx="{tall / 5:.1f}" '
+            f'{fill} stroke="{colour}" '
             f'stroke-width="1.5"{"" if solid else " stroke-dasharray=" + chr(34) + "5 4" + chr(34)}/>'
         )
-        boxes += _words(x + WIDTH / 2, y + 19, f"layer {layer}", colour="#ffffff" if solid else None)
+        if pitch > READABLE:
+            size = min(15, 0.62 * tall)
+            name = f"layer {layer}" if width > WIDTH / 2 else str(layer)
+            boxes += _words(x + width / 2, middle + 0.34 * size, name, "#ffffff" if solid else None, size=size)
     return boxes
 
 
-def _height(layers: int) -> float:
-    return TOP + layers * (LAYER_HEIGHT + GAP) + 16
+def _height(layers: int, pitch: float = PITCH) -> float:
+    return TOP + layers * pitch + 16
 
 
-def _middle(layer: float, height: float) -> float:
+def _middle(layer: float, height: float, pitch: float = PITCH) -> float:
     """Layers grow from the bottom, where the words enter."""
-    return height - 14 - (layer + 0.5) * (LAYER_HEIGHT + GAP)
+    return height - 14 - (layer + 0.5) * pitch
 
 
 def _arrow(
@@ -102,12 +127,18 @@ def _arrow(
 
 
 def _words(
-    x: float, y: float, words: str, colour: str | None = None, bold: bool = False, anchor: str = "middle"
+    x: float,
+    y: float,
+    words: str,
+    colour: str | None = None,
+    bold: bool = False,
+    anchor: str = "middle",
+    size: float = 15,
 ) -> str:
     fill = colour or text_colour(theme_type())
     weight = 600 if bold else 400
     return (
-        f'<text x="{x}" y="{y}" text-anchor="{anchor}" font-size="15" font-weight="{weight}" fill="{fill}">'
+        f'<text x="{x}" y="{y}" text-anchor="{anchor}" font-size="{size:g}" font-weight="{weight}" fill="{fill}">'
         f"{escape(words)}</text>"
     )
 

@@ -154,7 +154,7 @@ def _show_end(folder: Path, status: runs.Status) -> None:
 def _show_curves(folder: Path, ended: bool) -> None:
     if ended:
         st.subheader("How it learned")
-        st.caption("These scores come from the validation sentences, which were set aside to watch the training.")
+        st.caption("These scores come from the validation part, which was set aside to watch the training.")
     live_view(folder.name, key=f"live-{folder.name}")
     try:
         show_replay(folder)

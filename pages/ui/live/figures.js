@@ -1,6 +1,7 @@
 // What each chart shows: traces, range, labels at the lines' ends, and the finding in words. No drawing here.
 
-import { count, known, percent, plain } from "./numbers.js"
+import { metricOf } from "./metric.js"
+import { count, known, plain } from "./numbers.js"
 import { envelope, sample } from "./store.js"
 
 const TERMS = ["soft", "hard", "cosine"]
@@ -72,37 +73,38 @@ export function sharesFigure(view) {
   }
 }
 
-/** Share of held-out sentences: right answers, and the same answer as the teacher. */
+/** On what was held out: the score of the model in view, and how alike its answers and the teacher's are. */
 export function scoresFigure(view) {
   const { stage, look, colours } = view
   const student = view.name === "student"
-  const { teacher_accuracy: teacher, majority } = view.run.stages.student.facts
+  const metric = metricOf(view.run)
+  const { teacher_score: teacher, majority } = view.run.stages.student.facts
   const lines = student
-    ? [scoreLine(view, "agreement", "agreement", look.text), scoreLine(view, "accuracy", "student", colours.student)]
-    : [scoreLine(view, "accuracy", "teacher", colours.teacher)]
+    ? [scoreLine(view, "agreement", "agreement", look.text), scoreLine(view, "score", "student", colours.student)]
+    : [scoreLine(view, "score", "teacher", colours.teacher)]
   const references = [known(majority) && reference(view, majority, "majority", look.quiet, "dot", 1.5)]
   if (student && known(teacher)) {
-    references.push(reference(view, teacher, `teacher ${percent(teacher)}`, colours.teacher, "dash", 2.5))
+    references.push(reference(view, teacher, `teacher ${metric.show(teacher)}`, colours.teacher, "dash", 2.5))
   }
   const drawn = [...references.filter(Boolean), ...lines.filter(line => line.trace.x.length)]
   return {
-    title: "Held-out sentences",
-    unit: student ? "% right, and % agreeing" : "% right",
+    title: metric.title,
+    unit: metric.units[view.name],
     traces: drawn.map(line => line.trace),
-    y: scoreRange(view, drawn),
+    y: scoreRange(view, metric, drawn),
     labels: endLabels(drawn.map(line => line.label)),
     avoid: drawn.filter(line => line.label.dash).map(line => line.label.y),
     note: stage.scores.step.length ? "" : "The first score is on its way.",
-    finding: scoreFinding(view, teacher),
+    finding: scoreFinding(view, metric, teacher),
   }
 }
 
-function scoreFinding({ name, stage }, teacher) {
-  const [accuracy, agreement] = [stage.newest("scores", "accuracy"), stage.newest("scores", "agreement")]
-  if (!known(accuracy)) return "No score yet."
-  const right = `the ${name} is right on ${percent(accuracy)} of the held-out sentences`
-  const beside = name === "student" && known(teacher) ? `, the teacher on ${percent(teacher)}` : ""
-  return `At step ${count(stage.scores.step.at(-1))} ${right}${beside}${known(agreement) ? `; they agree on ${percent(agreement)}` : ""}.`
+function scoreFinding({ name, stage }, metric, teacher) {
+  const [score, agreement] = [stage.newest("scores", "score"), stage.newest("scores", "agreement")]
+  if (!known(score)) return "No score yet."
+  const beside = name === "student" && known(teacher) ? metric.beside(metric.show(teacher)) : ""
+  const alike = known(agreement) ? metric.agree(metric.show(agreement)) : ""
+  return `At step ${count(stage.scores.step.at(-1))} ${metric.finding(name, metric.show(score))}${beside}${alike}.`
 }
 
 /** Faint points with a smooth line on top, or, with smoothing off, one plain line. */
@@ -144,18 +146,19 @@ function band(x, y, shares, name, color, number) {
   }
 }
 
-function scoreLine({ stage, x: inView }, curve, text, color) {
+function scoreLine({ stage, run, x: inView }, curve, text, color) {
+  const { factor, hover } = metricOf(run)
   const x = stage.scores.step
-  const y = (stage.scores[curve] ?? []).map(share => (share === null ? null : share * 100))
+  const y = (stage.scores[curve] ?? []).map(score => (score === null ? null : score * factor))
   const trace = {
     x: y.length ? x : [], y, name: text, mode: "lines+markers", line: { color, width: 2.5 }, marker: { color, size: 6 },
-    hovertemplate: `${text} %{y:.3g} %<extra></extra>`, connectgaps: false,
+    hovertemplate: `${text} ${hover}<extra></extra>`, connectgaps: false,
   }
   return { trace, label: { text, colour: color, ...lastOf(x, y, inView) } }
 }
 
-function reference(view, share, text, color, dash, width) {
-  const y = share * 100
+function reference(view, score, text, color, dash, width) {
+  const y = score * metricOf(view.run).factor
   const trace = { x: view.x, y: [y, y], name: text, mode: "lines", line: { color, dash, width }, hoverinfo: "skip" }
   return { trace, label: { text, colour: color, dash, x: view.x[1], y } }
 }
@@ -169,16 +172,16 @@ function lossRange(view, traces) {
   return view.zoomed ? [low - room, high + room] : [0, high * 1.04 || 1]
 }
 
-/** Whole steps of 5 %, with room above the best line and below the worst; zoomed in, of 1 % around what is in view. */
-function scoreRange({ x, zoomed }, drawn) {
+/** Whole ticks, with room above the best line and below the worst; zoomed in, finer ones around what is in view. */
+function scoreRange({ x, zoomed }, { tick, fineTick, bounds, empty }, drawn) {
   const seen = step => step >= x[0] && step <= x[1]
   const inView = ({ trace }) => trace.y.filter((value, row) => known(value) && seen(trace.x[row]))
   const shown = zoomed ? drawn.filter(line => line.label.dash !== "dot") : drawn
   const values = shown.flatMap(inView)
-  if (!values.length) return [45, 100]
-  const step = zoomed ? 1 : 5
+  if (!values.length) return empty
+  const step = zoomed ? fineTick : tick
   const [low, high] = [Math.min(...values) - 0.4 * step, Math.max(...values) + 0.4 * step]
-  return [Math.max(0, Math.floor(low / step) * step), Math.min(100, Math.ceil(high / step) * step)]
+  return [Math.max(bounds[0], Math.floor(low / step) * step), Math.min(bounds[1], Math.ceil(high / step) * step)]
 }
 
 /** The last known point up to the right edge of the view: where its label goes. */

@@ -12,6 +12,11 @@ export function percent(share) {
   return known(share) ? `${(share * 100).toPrecision(3)}${THIN}%` : UNKNOWN
 }
 
+/** 0.8617 → "0.862", with a true minus: a correlation, which is no share of anything. */
+export function decimals(value) {
+  return known(value) ? value.toFixed(3).replace("-", "−") : UNKNOWN
+}
+
 /** 1.534 → "1.53", 1234 → "1 230", 0.00002 → "2.00 × 10⁻⁵". */
 export function plain(value) {
   if (!known(value)) return UNKNOWN

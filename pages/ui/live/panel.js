@@ -1,5 +1,6 @@
 // The page around the charts: stages, progress, headline numbers, switches. Text changes only where it differs.
 
+import { metricOf } from "./metric.js"
 import { count, percent, plain, timeLeft, timeTaken, UNKNOWN } from "./numbers.js"
 
 const STAGES = { teacher: "Teacher learns the task", student: "Student learns from the teacher" }
@@ -166,16 +167,17 @@ export class Panel {
   showNumbers(run, loss, ended) {
     const { student, teacher } = run.stages
     const now = run.answer.now
-    const scored = student.newest("scores", "accuracy")
-    const teacherNow = student.facts.teacher_accuracy ?? teacher.newest("scores", "accuracy")
+    const metric = metricOf(run)
+    const scored = student.newest("scores", "score")
+    const teacherNow = student.facts.teacher_score ?? teacher.newest("scores", "score")
     const spent = [teacher.elapsed, student.elapsed].filter(value => value !== null)
-    this.tile("agreement", "Agreement with the teacher", percent(student.newest("scores", "agreement")),
-      student.begun ? "the same answer from both" : "measured once the student learns")
-    this.tile("student", "Student accuracy", percent(scored), kept(scored, teacherNow))
-    this.tile("teacher", "Teacher accuracy", percent(teacherNow), student.begun ? "the line to climb to" : "so far")
+    this.tile("agreement", "Agreement with the teacher", metric.show(student.newest("scores", "agreement")),
+      student.begun ? metric.sameAnswer : "measured once the student learns")
+    this.tile("student", `Student ${metric.name}`, metric.show(scored), kept(scored, teacherNow))
+    this.tile("teacher", `Teacher ${metric.name}`, metric.show(teacherNow), student.begun ? "the line to climb to" : "so far")
     this.tile("loss", run.stage === "student" ? "Total loss" : "Teacher’s loss", plain(loss), "lower is better")
     this.tile("lr", "Learning rate", plain(now.lr), "of the next update")
-    this.tile("speed", "Speed", plain(now.speed), "sentences a second")
+    this.tile("speed", "Speed", plain(now.speed), "texts a second")
     const inAll = spent.length ? spent.reduce((sum, seconds) => sum + seconds) : null
     if (ended) this.tile("time", "Time taken", timeTaken(inAll), "in all")
     else this.tile("time", "Time left", timeLeft(now.left_s), "in this stage")
@@ -192,7 +194,7 @@ export class Panel {
   }
 }
 
-const kept = (student, teacher) => (student && teacher ? `${percent(student / teacher)} kept` : "")
+const kept = (student, teacher) => (student > 0 && teacher > 0 ? `${percent(student / teacher)} kept` : "")
 
 function make(tag, name, ...children) {
   const node = document.createElement(tag)

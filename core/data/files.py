@@ -1,0 +1,182 @@
+"""Files that a person named: opened once, only if they are plain files of a sensible size, and read as text.
+
+Nothing here trusts a name's ending: what a file is, its bytes say.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from core.errors import DistilleryError
+
+MAX_BYTES = 1_000_000_000
+"""Largest file that is read: all of it is held in memory. The largest of GLUE's has about 430 MB."""
+
+_UTF16_UTF32 = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+_KINDS = (
+    (b"\xd0\xcf\x11\xe0", "an old Excel or Office file (xls)"),
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"GIF8", "a GIF image"),
+    (b"%PDF", "a PDF document"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\xfd7zXZ", "an xz archive"),
+    (b"\x28\xb5\x2f\xfd", "a zstd archive"),
+    (b"7z\xbc\xaf", "a 7-Zip archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"PAR1", "a Parquet file"),
+    (b"ARROW1", "an Arrow file"),
+    (b"SQLite format 3", "an SQLite database"),
+    (b"\x7fELF", "a program"),
+)
+
+
+class DataError(DistilleryError):
+    """Data that cannot be used; the message names the file, the line where there is one, and what to do."""
+
+
+def as_path(typed: str) -> Path:
+    """The path that a person typed, `~` resolved. Raises DataError if no system could have such a file."""
+    path = Path(typed.strip())
+    try:
+        os.fsencode(path := path.expanduser())
+    except (RuntimeError, UnicodeEncodeError) as error:
+        raise unreadable(path, ValueError()) from error
+    return path
+
+
+def file_name(path: Path) -> str:
+    """What messages call a file: its name, safe to show."""
+    return shown(path.name, 80)[1:-1]
+
+
+def open_plain(path: Path) -> BinaryIO:
+    """A plain file, open for reading. Raises DataError if it is missing, a folder, a pipe or not to be read."""
+    try:
+        # Not waiting: opening a pipe that nobody writes to would never return.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise unreadable(path, IsADirectoryError())
+    raise DataError(f"{shown(str(path), 300)} is a pipe or a device, not a plain file. Name a file.")
+
+
+def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
+    """All bytes of a plain file. Raises DataError as `open_plain`, or if it is larger than `limit` bytes."""
+    with open_plain(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > limit:
+            raise DataError(
+                f"{file_name(path)} has {_size(size)}, more than the {_size(limit)} that are read. "
+                "Keep a part of it in a file of its own."
+            )
+        return file.read(limit)
+
+
+def read_head(path: Path, count: int) -> tuple[bytes, int]:
+    """The first `count` bytes of a plain file and its size in bytes; errors as `open_plain`."""
+    with open_plain(path) as file:
+        return file.read(count), os.fstat(file.fileno()).st_size
+
+
+def read_lines_across(path: Path, count: int, places: int = 3) -> list[bytes]:
+    """Whole lines from as many places after the beginning of a plain file, about `count` bytes each."""
+    with open_plain(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        parts = []
+        for place in range(1, places + 1):
+            file.seek(size * place // (places + 1))
+            file.readline(count)
+            part = file.read(count)
+            parts.append(part[: part.rfind(b"\n") + 1])
+    return parts
+
+
+def unreadable(path: Path, error: OSError | ValueError) -> DataError:
+    """The error for a file that cannot be opened, with the reason in words."""
+    name = shown(str(path), 300)
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return DataError(f"There is no file {name}. Check the path.")
+    if isinstance(error, IsADirectoryError):
+        return DataError(f"{name} is a folder, not a file. Name the file itself.")
+    if isinstance(error, PermissionError):
+        return DataError(f"{name} may not be read by this user. Change its permissions.")
+    if isinstance(error, OSError) and error.strerror:
+        return DataError(f"{name} cannot be read: {error.strerror}.")
+    return DataError(f"{name} is not a path that can exist. Check the path.")
+
+
+def decode(content: bytes, name: str) -> str:
+    """The text in a file's bytes: UTF-8 with or without its mark, or UTF-16/32 with one.
+
+    Raises DataError naming what the file really is, or the first line that is not UTF-8.
+    """
+    for mark, encoding in _UTF16_UTF32:
+        if content.startswith(mark):
+            try:
+                return content.decode(encoding)
+            except UnicodeDecodeError as error:
+                raise DataError(f"{name} begins like {encoding.upper()} but is not. Save it as UTF-8.") from error
+    if kind := foreign_kind(content):
+        raise DataError(f"{name} is {kind}, not text. Save it as plain text in UTF-8 and name that file.")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # The codec counts after the mark; lines are counted the same with or without it.
+        line = error.object[: error.start].count(b"\n") + 1
+        raise DataError(
+            f"{name}, line {line}: this is not UTF-8 (byte 0x{error.object[error.start]:02x}). Save the file as UTF-8."
+        ) from error
+
+
+def decode_head(head: bytes, size: int, name: str) -> str:
+    """The text in the first bytes of a file of `size` bytes, to the end of a line where that is possible."""
+    if len(head) >= size:
+        return decode(head, name)
+    for mark, encoding in _UTF16_UTF32:
+        if head.startswith(mark):
+            return head[: len(head) // 4 * 4].decode(encoding, "replace")
+    end = head.rfind(b"\n") + 1
+    # Of a line longer than the head, the last character may be cut: at most three bytes of it are here.
+    return decode(head[:end], name) if end else decode(head[:-4], name)
+
+
+def foreign_kind(content: bytes) -> str:
+    """What a file is that is no text, by its first bytes; empty where it may be text."""
+    if content.startswith(b"PK\x03\x04"):
+        return "an Excel workbook (xlsx)" if b"xl/" in content[:1_000_000] else "a ZIP archive"
+    for magic, kind in _KINDS:
+        if content.startswith(magic):
+            return kind
+    start = content[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "a web page (HTML)"
+    # A NUL here and there is a slip; one in every few bytes is no text in any encoding that could be told.
+    sample = content[:4096]
+    return "a binary file or UTF-16 without its mark" if sample.count(0) > len(sample) / 10 else ""
+
+
+def shown(text: str, limit: int = 60) -> str:
+    """Foreign text in a message: short, in quotes, with nothing in it that could break a line or a terminal."""
+    cut = text if len(text) <= limit else text[: limit - 1] + "…"
+    return "'" + "".join(character if character.isprintable() else "\ufffd" for character in cut) + "'"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:,.0f} MB" if count >= 1e6 else f"{count:,} bytes"

@@ -1,0 +1,197 @@
+"""How much text the chosen data holds, in milliseconds: from known sizes, or from the beginning of the file.
+
+For estimates before anything is loaded, so nothing here loads torch or reads a large file to its end.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.config import Objective
+from core.data import documents, hub
+from core.data.csv_file import sample_csv
+from core.data.csv_labels import text_columns
+from core.data.files import (
+    DataError,
+    as_path,
+    decode,
+    decode_head,
+    file_name,
+    read_bytes,
+    read_head,
+    read_lines_across,
+)
+from core.data.glue import TASKS, Task, dev_file, parse_tsv, train_file
+from core.sections import DataSettings
+
+TEXTS = {"rotten_tomatoes": (8_530, 27.4), "imdb": (24_902, 314.0)}
+"""Examples without copies, and word pieces in one on average, [CLS] and [SEP] included."""
+
+SAMPLE = 128_000
+"""Bytes that are read of the beginning of each file."""
+
+COUNTED = 16_000_000
+"""Up to so many bytes the lines of a GLUE file are counted; of a larger one the official size is taken if it fits."""
+
+PIECES_PER_WORD = 1.08
+"""Word pieces of the vocabulary of bert-base-uncased for each word or sign; 1.06 to 1.12 on six English data sets."""
+
+SHORTEST_REST = 8
+"""A document's rest of fewer word pieces is left out, as where the blocks are cut."""
+
+# A sign of Chinese, Japanese or Korean writing is a word piece of its own.
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_]+|[^\w\s]|_")
+
+_SPREAD = np.linspace(0.4, 1.6, 61)
+"""Lengths of texts, as shares of their mean, where only the mean is known."""
+
+
+@dataclass(frozen=True)
+class TextOutline:
+    """How many examples the three parts have, and how many word pieces one has on average, special ones included.
+
+    An example is a text or a pair; for masked words a block of at most `max_tokens` word pieces of a document.
+    `exact` says whether the examples are counted, not estimated; `pieces` always is an estimate.
+    """
+
+    train: int
+    validation: int
+    test: int
+    pieces: float
+    exact: bool
+
+    @property
+    def examples(self) -> int:
+        """Examples of all three parts."""
+        return self.train + self.validation + self.test
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Rows, rows of an official development set, and for each column the word pieces of some texts."""
+
+    rows: int
+    columns: list[NDArray[np.float64]]
+    exact: bool
+    dev_rows: int = 0
+
+
+def text_outline(settings: DataSettings, objective: Objective) -> TextOutline:
+    """The outline of the chosen data. Raises DistilleryError if it is missing or its beginning cannot be used."""
+    found = _look(settings, objective)
+    if objective == "masked_words":
+        return _of_blocks(found, settings)
+    rows, exact = found.rows, found.exact
+    if settings.max_examples and settings.max_examples <= rows:
+        rows, exact = settings.max_examples, True
+    special = 1 + len(found.columns)
+    pieces = float(np.minimum(sum(found.columns) + special, settings.max_tokens).mean())
+    if found.dev_rows:
+        watched = min(round(0.1 * rows), 1_000)
+        return TextOutline(rows - watched, watched, found.dev_rows, pieces, exact)
+    held_out = math.ceil(0.2 * rows)
+    return TextOutline(rows - held_out, held_out // 2, held_out - held_out // 2, pieces, exact)
+
+
+def _of_blocks(found: _Found, settings: DataSettings) -> TextOutline:
+    room = settings.max_tokens - 2
+    lengths = np.concatenate(found.columns)
+    blocks = max(0.01, float((lengths // room + (lengths % room >= SHORTEST_REST)).mean()))
+    texts = min(found.rows * len(found.columns), settings.max_examples or math.inf)
+    held_out = min(documents.MOST_HELD_OUT, max(1, round(documents.HELD_OUT_SHARE * texts)))
+    train, held_out_blocks = max(1, round((texts - 2 * held_out) * blocks)), max(1, round(held_out * blocks))
+    pieces = min(float(lengths.mean()) / blocks + 2, settings.max_tokens)
+    return TextOutline(train, held_out_blocks, held_out_blocks, pieces, exact=False)
+
+
+def _look(settings: DataSettings, objective: Objective) -> _Found:
+    if settings.source in TEXTS:
+        rows, pieces = TEXTS[settings.source]
+        return _Found(rows, [(pieces - 2) * _SPREAD], exact=True)
+    if settings.source == "csv":
+        return _look_at_csv(settings, objective)
+    if settings.source == "text":
+        return _look_at_text(settings)
+    task = TASKS[settings.task]
+    if settings.source == "glue_folder":
+        return _look_at_glue(settings, task, objective)
+    hub.require_network()
+    columns = [(task.pieces / len(task.texts) - 1.5) * _SPREAD for _ in task.texts]
+    return _with_dev(settings, objective, _Found(task.train_size, columns, True, task.dev_size))
+
+
+def _look_at_csv(settings: DataSettings, objective: Objective) -> _Found:
+    table, rows, exact = sample_csv(as_path(settings.path), SAMPLE)
+    texts, pairs = text_columns(table, settings)
+    if objective == "labels":
+        table.column(settings.label_column, "data.label_column")
+    return _Found(rows, [_pieces(texts)] + ([_pieces(pairs)] if pairs else []), exact)
+
+
+def _look_at_glue(settings: DataSettings, task: Task, objective: Objective) -> _Found:
+    root = as_path(settings.path)
+    rows, columns, exact = _sample_tsv(train_file(root, task), task, task.train_size)
+    needs_dev = settings.split == "merged" or (objective == "labels" and settings.split != "random")
+    dev = _sample_tsv(dev_file(root, task), task, task.dev_size)[0] if needs_dev else 0
+    return _with_dev(settings, objective, _Found(rows, columns, exact, dev))
+
+
+def _with_dev(settings: DataSettings, objective: Objective, found: _Found) -> _Found:
+    """With the development set where it belongs: apart, among the other rows, or left out."""
+    if settings.split == "merged":
+        return _Found(found.rows + found.dev_rows, found.columns, found.exact)
+    if settings.split == "random" or objective == "masked_words":
+        return _Found(found.rows, found.columns, found.exact)
+    return found
+
+
+def _sample_tsv(path: Path, task: Task, official: int) -> tuple[int, list[NDArray[np.float64]], bool]:
+    head, size = read_head(path, SAMPLE)
+    name = f"{task.name}/{path.name}"
+    part, _ = parse_tsv(decode_head(head, size, name), name, task)
+    if size <= len(head):
+        return len(part), [_pieces(column) for column in part.columns()], True
+    # The genres of a task stand one after the other, and their lengths differ.
+    first_line = b"" if task.header else head[: head.find(b"\n") + 1]
+    read = head.rfind(b"\n") + 1
+    for lines in read_lines_across(path, SAMPLE // 4):
+        with suppress(DataError):  # its line number would be wrong; reading the file says it with the right one
+            part = part.joined(parse_tsv(decode(first_line + lines, name), name, task)[0])
+            read += len(lines)
+    columns = [_pieces(column) for column in part.columns()]
+    if size <= COUNTED:
+        return read_bytes(path).count(b"\n") - (not task.header), columns, True
+    rows = len(part) * size / read
+    is_official = abs(rows / official - 1) < 0.3
+    return official if is_official else round(rows), columns, is_official
+
+
+def _look_at_text(settings: DataSettings) -> _Found:
+    texts, read, size = [], 0, 0
+    for path, file_size in _sizes(documents.text_files(settings)):
+        size += file_size
+        if read < SAMPLE:
+            head, _ = read_head(path, SAMPLE - read)
+            texts.append(decode_head(head, file_size, file_name(path)))
+            read += len(head)
+    found = documents.split_text(settings, texts)[0]
+    return _Found(round(len(found) * size / read), [_pieces(found)], exact=False)
+
+
+def _sizes(paths: list[Path]) -> Iterator[tuple[Path, int]]:
+    for path in paths:
+        _, size = read_head(path, 0)
+        yield path, size
+
+
+def _pieces(texts: list[str]) -> NDArray[np.float64]:
+    """About how many word pieces each text has."""
+    return PIECES_PER_WORD * np.array([len(_WORD.findall(text)) for text in texts], dtype=np.float64)

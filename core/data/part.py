@@ -1,0 +1,58 @@
+"""Texts with their labels: what every source of labelled data is turned into."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Part:
+    """Texts and their labels, one for one: classes as numbers from 0, or scores. `pairs` are the second texts."""
+
+    texts: list[str]
+    labels: NDArray[np.int64] | NDArray[np.float32]
+    pairs: list[str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def take(self, examples: NDArray[np.int64]) -> Part:
+        """The named examples, in the order named."""
+        pairs = None if self.pairs is None else [self.pairs[i] for i in examples]
+        return Part([self.texts[i] for i in examples], self.labels[examples], pairs)
+
+    def joined(self, other: Part) -> Part:
+        """This part, then the other one."""
+        pairs = None if self.pairs is None or other.pairs is None else self.pairs + other.pairs
+        return Part(self.texts + other.texts, np.concatenate([self.labels, other.labels]), pairs)
+
+    def keys(self) -> list[tuple[str, ...]]:
+        """What makes two examples copies of each other: the words of both texts, whatever their case and spacing."""
+        return list(zip(*(map(same_words, column) for column in self.columns())))  # noqa: B905  one or two columns
+
+    def columns(self) -> list[list[str]]:
+        """The texts and, where there are pairs, the second texts."""
+        return [self.texts] if self.pairs is None else [self.texts, self.pairs]
+
+
+@dataclass(frozen=True)
+class LabelledData:
+    """A labelled data set, split. Without label names the labels are scores.
+
+    `test_split` names the part that is scored last, `notes` are sentences for whoever reads that score.
+    """
+
+    label_names: tuple[str, ...]
+    train: Part
+    validation: Part
+    test: Part
+    test_split: str = "test"
+    notes: tuple[str, ...] = ()
+
+
+def same_words(text: str) -> str:
+    """The text in small letters with single spaces: equal for copies that differ in case and spacing only."""
+    return " ".join(text.lower().split())

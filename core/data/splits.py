@@ -1,0 +1,96 @@
+"""Which examples are learned from, which are watched and which are scored: no text is ever in two of these parts."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from core.data.files import shown
+from core.data.part import LabelledData, Part
+from core.errors import DistilleryError
+
+HELD_OUT_SHARE = 0.1
+"""Share of the examples in validation, and again in test: 80/10/10."""
+
+MOST_WATCHED = 1_000
+"""Beside an official test set, at most this many of the training examples are held out for the live curves."""
+
+
+def random_split(names: tuple[str, ...], part: Part, most: int | None, seed: int) -> LabelledData:
+    """80/10/10 of at most `most` examples, without copies; classes in equal shares. No names: labels are scores.
+
+    Raises DistilleryError if there is nothing to learn, or too little to split.
+    """
+    part, copies = without_copies(part)
+    part = limited(names, part, most, seed)
+    train, held_out = _two(names, part, 2 * HELD_OUT_SHARE, seed)
+    validation, test = _two(names, held_out, 0.5, seed)
+    return LabelledData(names, train, validation, test, notes=_copies_note(copies))
+
+
+def official_split(names: tuple[str, ...], part: Part, test: Part, most: int | None, seed: int) -> LabelledData:
+    """All of `test` as it is; of `part`, without copies of each other or of `test`, a tenth for validation."""
+    part, copies = without_copies(part)
+    part, in_test = _without_texts_of(part, test)
+    part = limited(names, part, most, seed)
+    watched = min(round(HELD_OUT_SHARE * len(part)), MOST_WATCHED)
+    train, validation = _two(names, part, watched, seed)
+    notes = _copies_note(copies)
+    if in_test:
+        notes += (f"Examples of the training file that are also in the test set were left out: {in_test:,}.",)
+    return LabelledData(names, train, validation, test, notes=notes)
+
+
+def without_copies(part: Part) -> tuple[Part, int]:
+    """Each text (or pair) once, its first example kept, whatever the case and spacing; and how many were dropped."""
+    keys = part.keys()
+    first = {key: i for i, key in reversed(list(enumerate(keys)))}
+    kept = np.array([i for i, key in enumerate(keys) if first[key] == i], dtype=np.int64)
+    return (part, 0) if len(kept) == len(part) else (part.take(kept), len(part) - len(kept))
+
+
+def limited(names: tuple[str, ...], part: Part, most: int | None, seed: int) -> Part:
+    """At most `most` of the examples, drawn at random with the classes in the same shares."""
+    if not most or most >= len(part):
+        return part
+    return _drawn(names, part, seed, train_size=most)[0]
+
+
+def _two(names: tuple[str, ...], part: Part, second_size: float, seed: int) -> tuple[Part, Part]:
+    if len(np.unique(part.labels)) < 2:
+        raise DistilleryError("All examples carry the same label, so there is nothing to learn. Choose other data.")
+    if names and np.bincount(part.labels, minlength=len(names)).min() == 0:
+        raise _cannot_split(names, part)
+    return _drawn(names, part, seed, test_size=second_size)
+
+
+def _drawn(names: tuple[str, ...], part: Part, seed: int, **size: float) -> tuple[Part, Part]:
+    """Two random parts, each with the classes in the same shares. Scores are drawn as they come."""
+    strata = part.labels if names else None
+    try:
+        first, second = train_test_split(np.arange(len(part)), stratify=strata, random_state=seed, **size)
+    except ValueError as error:
+        raise _cannot_split(names, part) from error
+    return part.take(first), part.take(second)
+
+
+def _without_texts_of(part: Part, other: Part) -> tuple[Part, int]:
+    known = set(other.keys())
+    kept = np.array([i for i, key in enumerate(part.keys()) if key not in known], dtype=np.int64)
+    return (part, 0) if len(kept) == len(part) else (part.take(kept), len(part) - len(kept))
+
+
+def _cannot_split(names: tuple[str, ...], part: Part) -> DistilleryError:
+    if not names:
+        return DistilleryError(f"{len(part)} examples, copies not counted, are too few to split. Add more.")
+    counts = np.bincount(part.labels, minlength=len(names))
+    rare = int(counts.argmin())
+    label = shown(names[rare])
+    return DistilleryError(
+        f"Too few examples to split: of the label {label} there are {counts[rare]} among {len(part):,}, copies "
+        "not counted. Add examples of it, or raise data.max_examples."
+    )
+
+
+def _copies_note(count: int) -> tuple[str, ...]:
+    return (f"Repeated texts were left out: {count:,}.",) if count else ()

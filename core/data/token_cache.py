@@ -1,0 +1,156 @@
+"""Word pieces kept on disk under a name made of everything they follow from, so that no text is tokenised twice.
+
+An entry is a folder of .npy files and a manifest with their SHA-256. It appears complete or not at all, and one that is
+damaged is made again. The ids are memory-mapped: many word pieces cost little memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.data.part import Part
+from core.data.tokens import Tokens
+from core.storage import BrokenRun, cache_root, read_json, write_json
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+VERSION = 1
+"""Part of every name: raise it when the same texts would be cut into other word pieces."""
+
+MANIFEST = "manifest.json"
+MOST_BYTES = 4_000_000_000
+"""Of all entries; those not used for longest go first."""
+
+
+def kept_tokens(key_parts: Iterable[bytes | str], make: Callable[[], Tokens]) -> Tokens:
+    """The tokens kept under these parts, else what `make` returns, which is then kept.
+
+    The parts must name all that the tokens follow from: `texts_digest`, `tokenizer_digest`, the length and the kind.
+    Where the disk is full or may not be written, the tokens are made and not kept.
+    """
+    folder = cache_root() / "tokens" / _key(key_parts)
+    kept = _read(folder)
+    if kept is not None:
+        return kept
+    tokens = make()
+    try:
+        _write(tokens, folder)
+        _make_room(folder.parent, folder)
+    except OSError:
+        # Keeping is a saving, not a duty: the run goes on without it.
+        return tokens
+    return _read(folder) or tokens
+
+
+def texts_digest(texts: Part | list[str]) -> bytes:
+    """SHA-256 of texts in their order, of a part with its second texts and labels."""
+    digest = hashlib.sha256()
+    for column in texts.columns() if isinstance(texts, Part) else [texts]:
+        digest.update(f"{len(column)} texts;".encode())
+        for text in column:
+            encoded = text.encode("utf-8", "surrogatepass")
+            # With its length before it, no two lists of texts can run together into the same bytes.
+            digest.update(len(encoded).to_bytes(8, "little") + encoded)
+    if isinstance(texts, Part):
+        digest.update(texts.labels.dtype.str.encode() + texts.labels.tobytes())
+    return digest.digest()
+
+
+def tokenizer_digest(tokenizer: PreTrainedTokenizerBase) -> bytes:
+    """SHA-256 of all that decides how a tokenizer cuts a text, and of the version of the library that does it."""
+    import tokenizers
+
+    rules = json.loads(tokenizer.backend_tokenizer.to_str())
+    # These two are left behind by the last call and given anew with the next.
+    del rules["truncation"], rules["padding"]
+    made_of = [tokenizers.__version__, rules, tokenizer.special_tokens_map]
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True, default=str).encode("utf-8", "surrogatepass")).digest()
+
+
+def _key(parts: Iterable[bytes | str]) -> str:
+    digest = hashlib.sha256(f"{VERSION}".encode())
+    for part in parts:
+        encoded = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
+        digest.update(len(encoded).to_bytes(8, "little") + encoded)
+    return digest.hexdigest()[:32]
+
+
+def _arrays(tokens: Tokens) -> dict[str, np.ndarray]:
+    arrays = {"ids": tokens.ids, "starts": tokens.starts, "labels": tokens.labels, "second": tokens.second}
+    return {name: array for name, array in arrays.items() if array is not None}
+
+
+def _write(tokens: Tokens, folder: Path) -> None:
+    part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+    part.mkdir(parents=True, mode=0o700)
+    try:
+        files = {}
+        for name, array in _arrays(tokens).items():
+            np.save(part / f"{name}.npy", array, allow_pickle=False)
+            files[name] = _sha256(part / f"{name}.npy")
+        write_json(part / MANIFEST, {"padding_id": tokens.padding_id, "sha256": files}, durable=False)
+        _put(part, folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _put(part: Path, folder: Path) -> None:
+    """Give a whole entry its name, in place of a damaged one."""
+    if folder.exists() and _read(folder) is None:
+        # Renamed before it is removed: nobody finds half of it.
+        damaged = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+        folder.rename(damaged)
+        shutil.rmtree(damaged, ignore_errors=True)
+    if not folder.exists():
+        part.rename(folder)
+
+
+def _read(folder: Path) -> Tokens | None:
+    """A whole entry; None if there is none or anything of it is not what was written."""
+    try:
+        manifest = read_json(folder / MANIFEST)
+        # Not synced when written: after a power cut a file can have its size and hold zeros. The hash sees that.
+        if any(_sha256(folder / f"{name}.npy") != sha256 for name, sha256 in manifest["sha256"].items()):
+            return None
+        arrays: dict[str, Any] = {name: _load(folder / f"{name}.npy") for name in manifest["sha256"]}
+        tokens = Tokens(**arrays, padding_id=manifest["padding_id"])
+    except (BrokenRun, OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    with suppress(OSError):
+        os.utime(folder)
+    return tokens
+
+
+def _load(path: Path) -> np.ndarray:
+    # A plain array over the mapped memory: cutting a piece out of a memmap costs several times as much.
+    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _make_room(root: Path, newest: Path) -> None:
+    """Remove what was not used for longest. A run that reads it goes on: its memory stays mapped."""
+    entries = sorted((entry for entry in root.iterdir() if entry != newest), key=lambda entry: -entry.stat().st_mtime)
+    total = _bytes(newest)
+    for entry in entries:
+        total += _bytes(entry)
+        if total > MOST_BYTES:
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+def _bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir())

@@ -1,0 +1,227 @@
+"""Soft targets and masked-word cross-entropy over a whole vocabulary, without ever holding the logits of a batch.
+
+Logits of every position would be the largest tensors of a step by far. Here they are made for a block of positions at
+a time and turned at once into values and gradients, so the forward pass does all the work and the backward pass only
+scales. Within a block the softmax runs over slices small enough for the processor's cache.
+
+Matrix products run in autocast's format where it is on; everything else in fp32, or in float64 for float64 inputs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx, once_differentiable
+
+
+@dataclass(frozen=True)
+class WordRows:
+    """Rows (N, H) that a model's head has made of hidden states, and the vocabulary matrix (V, H) and bias (V,) that
+    make logits of them."""
+
+    rows: Tensor
+    matrix: Tensor
+    bias: Tensor
+
+
+@dataclass(frozen=True)
+class Weights:
+    """loss = soft · L_ce + hard · L_hard; L_ce and L_hard are sums divided by `soft_total` and `hard_total`.
+
+    The totals are those of a whole update, so that the parts of an update add up however it was cut.
+    """
+
+    soft: float
+    hard: float
+    temperature: float
+    soft_total: int
+    hard_total: int
+
+
+def vocabulary_loss(
+    student: WordRows, targets: Tensor, teacher: WordRows | None, weights: Weights, block: int | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The weighted loss, differentiable, and L_ce and L_hard for the record. Shapes ().
+
+    L_hard is the cross-entropy with `targets` (M,) at the first M of the student's rows; L_ce is KL(teacher ‖ student)
+    at the temperature, times temperature², at its last S rows, where S is the number of the teacher's rows. Both may
+    fall on the same row. Nats. Gradients reach the student's rows, matrix and bias; once, not a second time. `block`
+    is how many rows are computed together; it changes speed and memory only.
+
+    Raises ValueError for a temperature that is not positive and finite, or row counts that do not cover the rows.
+    """
+    if not 0 < weights.temperature < math.inf:
+        raise ValueError(f"temperature is {weights.temperature}; it must be positive and finite")
+    count, soft_count = len(student.rows), 0 if teacher is None else len(teacher.rows)
+    if not max(len(targets), soft_count) <= count <= len(targets) + soft_count:
+        raise ValueError(f"{count} rows cannot be the first {len(targets)} and the last {soft_count} of them")
+    return _VocabularyLoss.apply(student.rows, student.matrix, student.bias, targets, teacher, weights, block)
+
+
+def best_words(words: WordRows, block: int = 256) -> Tensor:
+    """The most probable word piece at each row, (N,)."""
+    dtype = _product_dtype(words.rows)
+    with torch.no_grad(), torch.autocast(words.rows.device.type, enabled=False):
+        matrix, bias = words.matrix.to(dtype).T, words.bias.to(dtype)
+        best = [torch.addmm(bias, rows.to(dtype), matrix).argmax(-1) for rows in words.rows.split(block)]
+    return torch.cat(best)
+
+
+class _VocabularyLoss(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx,
+        rows: Tensor,
+        matrix: Tensor,
+        bias: Tensor,
+        targets: Tensor,
+        teacher: WordRows | None,
+        weights: Weights,
+        block: int | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        dtype = _product_dtype(rows)
+        with torch.autocast(rows.device.type, enabled=False):
+            work = _Work(WordRows(rows, matrix, bias), targets, teacher, weights, dtype, any(ctx.needs_input_grad))
+            work.run(block or _block_size(rows.device, dtype))
+        soft = work.divergence * (weights.temperature**2 / max(1, weights.soft_total))
+        hard = work.cross_entropy / max(1, weights.hard_total)
+        ctx.gradients, ctx.unit = work.gradients, work.unit
+        ctx.mark_non_differentiable(soft, hard)
+        return weights.soft * soft + weights.hard * hard, soft, hard
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, slope: Tensor, *_recorded: Tensor) -> tuple[Tensor | None, ...]:
+        # Scaled in place: these are the only large tensors, and nobody else has them.
+        gradients, ctx.gradients = ctx.gradients, None
+        if gradients is None:
+            raise RuntimeError("the gradients of the vocabulary loss have been used already; compute the loss again")
+        factor = slope * ctx.unit
+        return (*(gradient.mul_(factor) for gradient in gradients), None, None, None, None)
+
+
+class _Work:
+    """One forward pass: sums of both terms over the rows, and the gradients in multiples of `unit`.
+
+    The multiples are at most about 1, so that they keep their digits in 16-bit formats too.
+    """
+
+    def __init__(
+        self,
+        student: WordRows,
+        targets: Tensor,
+        teacher: WordRows | None,
+        weights: Weights,
+        dtype: torch.dtype,
+        with_gradients: bool,
+    ) -> None:
+        self._student, self._teacher, self._targets = student, teacher, targets
+        self._temperature = weights.temperature
+        self._exact = torch.float64 if student.rows.dtype == torch.float64 else torch.float32
+        self._dtype = dtype
+        self._matrix = student.matrix.detach().to(dtype)
+        self._teacher_matrix = None if teacher is None else teacher.matrix.to(dtype)
+        soft = weights.soft * weights.temperature / max(1, weights.soft_total)
+        hard = weights.hard / max(1, weights.hard_total)
+        self.unit = max(soft, hard) or 1.0
+        self._soft_slope, self._hard_slope = soft / self.unit, hard / self.unit
+        self.divergence = student.rows.new_zeros((), dtype=self._exact)
+        self.cross_entropy = self.divergence.clone()
+        self.gradients: tuple[Tensor, ...] = ()
+        if with_gradients:
+            parts = (student.rows, student.matrix, student.bias)
+            self.gradients = tuple(torch.zeros_like(part, dtype=self._exact) for part in parts)
+
+    def run(self, block: int) -> None:
+        count, hard_count = len(self._student.rows), len(self._targets)
+        soft_from = count - (0 if self._teacher is None else len(self._teacher.rows))
+        edges = sorted({0, soft_from, hard_count, count})
+        for start, end in zip(edges, edges[1:], strict=False):
+            for first in range(start, end, block):
+                rows = slice(first, min(first + block, end))
+                of_teacher = slice(first - soft_from, rows.stop - soft_from) if first >= soft_from else None
+                self._block(rows, of_teacher, self._targets[rows] if first < hard_count else None)
+
+    def _block(self, rows: slice, of_teacher: slice | None, targets: Tensor | None) -> None:
+        student = self._student
+        values = student.rows.detach()[rows].to(self._exact)
+        temperature = 1.0 if of_teacher is None else self._temperature
+        logits = self._logits(values, self._matrix, student.bias, temperature)
+        theirs = None
+        if of_teacher is not None:
+            teacher = self._teacher
+            theirs = self._logits(teacher.rows[of_teacher], self._teacher_matrix, teacher.bias, temperature)
+        for part in _slices(len(values), values.device):
+            self._slice(
+                logits[part], None if theirs is None else theirs[part], None if targets is None else targets[part]
+            )
+        if self.gradients:
+            self._add_gradients(rows, logits, values.to(self._dtype))
+
+    def _logits(self, rows: Tensor, matrix: Tensor, bias: Tensor, temperature: float) -> Tensor:
+        """Logits at a temperature: dividing the rows by it is cheaper than dividing the logits."""
+        bias = bias.detach().to(self._dtype) / temperature
+        return torch.addmm(bias, (rows.to(self._exact) / temperature).to(self._dtype), matrix.T)
+
+    def _slice(self, logits: Tensor, theirs: Tensor | None, targets: Tensor | None) -> None:
+        """Add the terms of some rows, and overwrite the student's logits with their gradients."""
+        student = logits.to(self._exact)
+        slope = None
+        if theirs is not None:
+            slope = self._soft(student, theirs.to(self._exact))
+            if self._soft_slope != 1:
+                slope.mul_(self._soft_slope)
+            if targets is not None:
+                student = student * self._temperature
+        if targets is not None:
+            hard = self._hard(student, targets)
+            slope = hard.mul_(self._hard_slope) if slope is None else slope.add_(hard, alpha=self._hard_slope)
+        logits.copy_(slope)
+
+    def _soft(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """Add Σ KL; returns student's minus teacher's probabilities. Overwrites the teacher's logits."""
+        shares, top = torch.softmax(teacher, -1), teacher.amax(-1)
+        cross = torch.sub(teacher, student, out=teacher).mul_(shares).sum(-1)
+        # log Σ exp: the most probable word has the share exp(top) / Σ exp.
+        teacher_log_sum = top - shares.amax(-1).log_()
+        own = torch.softmax(student, -1)
+        student_log_sum = student.amax(-1) - own.amax(-1).log_()
+        self.divergence += (cross + student_log_sum - teacher_log_sum).sum()
+        return own.sub_(shares)
+
+    def _hard(self, student: Tensor, targets: Tensor) -> Tensor:
+        """Add Σ cross-entropy; returns the probabilities, less 1 at the targets."""
+        own = torch.softmax(student, -1)
+        log_sum = student.amax(-1) - own.amax(-1).log_()
+        chosen = targets.unsqueeze(-1)
+        self.cross_entropy += log_sum.sum() - student.gather(-1, chosen).sum()
+        return own.scatter_add_(-1, chosen, torch.full_like(chosen, -1, dtype=own.dtype))
+
+    def _add_gradients(self, rows: slice, slope: Tensor, values: Tensor) -> None:
+        of_rows, of_matrix, of_bias = self.gradients
+        of_rows[rows] = slope @ self._matrix
+        if of_matrix.dtype == self._dtype:
+            of_matrix.addmm_(slope.T, values)
+        else:
+            of_matrix += slope.T @ values
+        of_bias += slope.sum(0, dtype=self._exact)
+
+
+def _slices(count: int, device: torch.device) -> Iterator[slice]:
+    step = 16 if device.type == "cpu" else count
+    return (slice(first, first + step) for first in range(0, count, step))
+
+
+def _block_size(device: torch.device, dtype: torch.dtype) -> int:
+    return 512
+
+
+def _product_dtype(rows: Tensor) -> torch.dtype:
+    """What matrix products run in: autocast's format where it is on."""
+    if rows.dtype != torch.float64 and torch.is_autocast_enabled(rows.device.type):
+        return torch.get_autocast_dtype(rows.device.type)
+    return torch.float64 if rows.dtype == torch.float64 else torch.float32

@@ -1,0 +1,200 @@
+"""What is known of a teacher before it is loaded: from constants or its files, in milliseconds.
+
+The form asks this at every redraw, so importing this file does not load torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+from core import network
+from core.config import Settings, check_layer_map
+from core.data.bundle import MINILM_CONFIG, MINILM_VOCABULARY, MINILM_WEIGHTS
+from core.models import hub
+from core.models.description import Description, describe, read_description
+from core.models.folder import CONFIG, MAX_BYTES, TOKENIZER, TOKENIZER_CONFIG, VOCABULARY, ModelFolder, parse_json
+from core.models.layout import Contents, contents_of_teacher
+from core.models.weights import ModelError
+from core.sections import StudentSettings, TeacherSettings
+
+
+@dataclass(frozen=True)
+class TeacherOutline:
+    """The sizes of a BERT. `label_names` are those of the head it brings, empty where it has none."""
+
+    depth: int
+    width: int
+    heads: int
+    feed_forward: int
+    vocabulary: int
+    positions: int
+    segments: int
+    has_word_head: bool
+    label_names: tuple[str, ...]
+
+
+BUNDLED = TeacherOutline(6, 384, 12, 1536, 30_522, 512, 2, has_word_head=False, label_names=())
+KNOWN_ON_HUB = {
+    "google-bert/bert-base-uncased": TeacherOutline(
+        12, 768, 12, 3072, 30_522, 512, 2, has_word_head=True, label_names=()
+    )
+}
+"""So that the form can be drawn without the network."""
+
+_hashes: dict[tuple[str, int, int], str] = {}
+_hashing = Lock()
+
+
+def teacher_outline(teacher: TeacherSettings) -> TeacherOutline:
+    """The chosen teacher's sizes and heads, from constants or from its files; nothing is loaded.
+
+    Raises DistilleryError where it cannot be used. A model of the Hub that was not fetched yet is described by its
+    config.json alone, which is fetched if the network is on.
+    """
+    if teacher.source == "minilm":
+        return BUNDLED
+    if teacher.source == "hub" and hub.cached_model(teacher.hub_id) is None:
+        return _outline_of_hub(teacher.hub_id)
+    return _outline_of_folder(teacher_folder(teacher))
+
+
+def ready_teacher(settings: Settings) -> TeacherOutline:
+    """The first step of a job: fetch the teacher if it has to be fetched, and check that it can do what is asked.
+
+    Takes as long as the download. Raises DistilleryError, naming the field, if the run could not succeed.
+    """
+    teacher = settings.teacher
+    if teacher.source == "hub":
+        hub.fetch_model(teacher.hub_id)
+    outline = teacher_outline(teacher)
+    check_teacher(settings, outline)
+    return outline
+
+
+def check_teacher(settings: Settings, outline: TeacherOutline) -> None:
+    """Raise ModelError, naming the field, if this teacher could not be used with these settings."""
+    teacher = settings.teacher
+    is_absent = teacher.source == "hub" and hub.cached_model(teacher.hub_id) is None
+    if is_absent and not network.is_on():
+        raise ModelError(hub.why_not_here(teacher.hub_id))
+    longest = settings.data.max_tokens
+    if longest > outline.positions:
+        raise ModelError(
+            f"data.max_tokens is {longest}, but the teacher reads at most {outline.positions} word pieces; "
+            f"choose up to {outline.positions}."
+        )
+    if teacher.epochs == 0:
+        check_head(outline, settings.objective == "masked_words")
+
+
+def check_head(outline: TeacherOutline, is_for_words: bool, outputs: int | None = None) -> None:
+    """Raise ModelError if a teacher that is to be used as it is lacks the head for it; `outputs` are those wanted."""
+    if is_for_words:
+        if not outline.has_word_head:
+            raise ModelError(
+                "teacher.epochs is 0, but this teacher has never learned to guess words; give it at least 1 epoch."
+            )
+        return
+    found = len(outline.label_names)
+    if not found:
+        raise ModelError(
+            "teacher.epochs is 0, but this teacher has never learned to sort texts; give it at least 1 epoch."
+        )
+    if outputs not in (None, found):
+        raise ModelError(
+            f"teacher.epochs is 0, but this teacher has {found} outputs and the data need {outputs}; "
+            "give it at least 1 epoch, or choose a teacher of this task."
+        )
+
+
+def check_student(student: StudentSettings, outline: TeacherOutline) -> None:
+    """Raise ModelError, naming the field, if no such student can be made of this teacher."""
+    try:
+        check_layer_map(student, outline.depth)
+    except ValueError as error:
+        raise ModelError(f"{error}.") from error
+    width, heads = student.width or outline.width, student.heads or outline.heads
+    if width % heads:
+        raise ModelError(
+            f"A student of width {width} cannot share it equally among {heads} attention heads; "
+            f"set student.heads to one of {', '.join(map(str, _divisors(width)))}."
+        )
+
+
+def teacher_fingerprint(teacher: TeacherSettings) -> str:
+    """SHA-256 over a teacher's weights, configuration and vocabulary: two teachers with the same one are the same.
+
+    Takes as long as reading the weights, and no time when asked again. Raises DistilleryError, for a model of the Hub
+    also where it was not fetched yet (hub.NotFetchedError).
+    """
+    if teacher.source == "minilm":
+        parts = [MINILM_WEIGHTS.sha256, MINILM_CONFIG.sha256, MINILM_VOCABULARY.sha256]
+    else:
+        folder = teacher_folder(teacher)
+        words = TOKENIZER if TOKENIZER in folder else VOCABULARY
+        small = [name for name in (CONFIG, words, TOKENIZER_CONFIG) if name != TOKENIZER_CONFIG or name in folder]
+        parts = [_weights_sha256(folder), *(hashlib.sha256(folder.read(name)).hexdigest() for name in small)]
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()
+
+
+def teacher_folder(teacher: TeacherSettings) -> ModelFolder:
+    """The folder of a teacher that is not the bundled one. Raises ModelError if there is none."""
+    if teacher.source == "hub":
+        path = hub.cached_model(teacher.hub_id)
+        if path is None:
+            later = f"The model {teacher.hub_id} is not on this machine yet; it is fetched when a run starts."
+            raise hub.NotFetchedError(later if network.is_on() else hub.why_not_here(teacher.hub_id))
+        return ModelFolder(path, label=teacher.hub_id)
+    if not teacher.path.strip():
+        raise ModelError("teacher.path is empty; name the folder that holds the model.")
+    return ModelFolder(Path(teacher.path.strip()).expanduser())
+
+
+def _outline_of_folder(folder: ModelFolder) -> TeacherOutline:
+    description = read_description(folder, ("bert",))
+    with folder.weights() as weights:
+        contents = contents_of_teacher(weights, description)
+    if TOKENIZER not in folder and VOCABULARY not in folder:
+        raise ModelError(f"The model in {folder.label}/ has no {TOKENIZER} and no {VOCABULARY}; add one of them.")
+    return outline_of(description, contents)
+
+
+def _outline_of_hub(hub_id: str) -> TeacherOutline:
+    """Of a model that was not fetched yet: its config.json says which heads it should have."""
+    if hub_id in KNOWN_ON_HUB:
+        return KNOWN_ON_HUB[hub_id]
+    path = hub.fetch_file(hub_id, CONFIG)
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES[CONFIG])
+    where = f"{hub_id}/{CONFIG}"
+    description = describe(parse_json(content, where), where, ("bert",))
+    classes = set(description.architectures)
+    names = description.label_names if "BertForSequenceClassification" in classes else ()
+    has_word_head = bool(classes & {"BertForMaskedLM", "BertForPreTraining"})
+    return outline_of(description, Contents({}, has_word_head, names))
+
+
+def outline_of(description: Description, contents: Contents) -> TeacherOutline:
+    """The outline of a model whose config.json and header have been read."""
+    sizes = description.sizes
+    named = {name: sizes[name] for name in ("width", "heads", "feed_forward", "vocabulary", "positions", "segments")}
+    heads = {"has_word_head": contents.has_word_head, "label_names": contents.label_names}
+    return TeacherOutline(depth=sizes["layers"], **named, **heads)
+
+
+def _weights_sha256(folder: ModelFolder) -> str:
+    with folder.weights() as weights:
+        stat = os.fstat(weights.descriptor)
+        key = (str(folder.path.resolve()), stat.st_size, stat.st_mtime_ns)
+        with _hashing:
+            if key not in _hashes:
+                _hashes[key] = weights.read(())[1]
+            return _hashes[key]
+
+
+def _divisors(width: int) -> list[int]:
+    return [heads for heads in range(1, 65) if width % heads == 0]

@@ -1,0 +1,230 @@
+"""Words that models put in place of a hidden one, on the screen: cards for one sentence, a table for several.
+
+A word that every model names carries the same mark everywhere: a dot, or where both lists are in one picture a line
+between them, in the text's own colour, which on these pages stands for agreement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from core.config import MASK
+from core.scoring.hidden_words import HiddenWords, Word
+from pages.ui import numbers
+from pages.ui.answers import (
+    SAW_THE_BEGINNING,
+    TITLES,
+    mean_times,
+    show_card_head,
+    show_finding,
+    sure_column,
+    time_column,
+)
+from pages.ui.marks import short, svg
+from pages.ui.stacks import theme_type
+from pages.ui.text import clean
+from pages.ui.theme import COLOURS, STUDENT, TEACHER, text_colour
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ROW, BAR, LONGEST = 46, 10, 20
+"""Pixels: one word with its bar, and the bar; and the most characters of a word."""
+
+LINE, HEAD, ROOM = 38, 40, 12
+"""Of a picture with two lists: pixels of one line and of the names above, and how many letters have room as they are."""
+
+
+def show_hidden_words(found: Sequence[HiddenWords]) -> None:
+    """The answer: cards for one sentence, a table for several, and what could not be asked."""
+    asked = [each for each in found if each.guessed]
+    if len(found) == 1 and not asked:
+        st.info(f"{found[0].reason} Put {MASK} in place of the word that the models should guess.")
+        return
+    if len(found) == 1:
+        _show_one(asked[0])
+    elif asked:
+        _show_several(asked)
+    for note in notes(found):
+        st.caption(note)
+
+
+def verdict(found: HiddenWords) -> str:
+    """What the models would say, in one line: "Both would say “good”." """
+    places = range(found.guessed)
+    agreeing = [place for place in places if found.agree(place)]
+    first = [found.first_words(place) for place in places]
+    if len(agreeing) == len(first):
+        return f"Both would say {' and '.join(_quoted(next(iter(words.values()))) for words in first)}."
+    if len(first) > 1:
+        return f"They would say the same for {len(agreeing)} of {len(first)} hidden words."
+    (role, word), *others = first[0].items()
+    rest = "".join(f", the {other} {_quoted(said)}" for other, said in others)
+    return f"The {role} would say {_quoted(word)}{rest}."
+
+
+def shared_words(found: HiddenWords) -> str:
+    """Which of the words are on every list, in one line."""
+    shared = [word for place in range(found.guessed) for word in found.shared(place)]
+    named = sum(len(words) for words in next(iter(found.answers.values())).places)
+    if not shared:
+        return f"None of the {named} words is on both lists."
+    return f"On both lists: {', '.join(clean(word) for word in shared)} ({len(shared)} of {named})."
+
+
+def notes(found: Sequence[HiddenWords]) -> list[str]:
+    """One sentence for everything that was not asked, or not read."""
+    said: list[str] = []
+    if len(found) > 1:
+        for reason in dict.fromkeys(each.reason for each in found if each.reason):
+            lines = [str(number) for number, each in enumerate(found, 1) if each.reason == reason]
+            said.append(f"{'Line' if len(lines) == 1 else 'Lines'} {', '.join(lines)}: {reason}")
+    if any(0 < each.guessed < each.hidden for each in found):
+        said.append("A sentence hides more words than are guessed here at once. The first of them are shown.")
+    if any(guesses.was_cut for each in found for guesses in each.answers.values()):
+        said.append(SAW_THE_BEGINNING)
+    return said
+
+
+def word_bars(words: Sequence[Word], shared: Sequence[str], top: float, colour: str) -> str:
+    """SVG: one bar for each word with its per cent, the longest for a probability of `top`; shared words marked."""
+    text, drawing = text_colour(theme_type()), ""
+    for place, word in enumerate(words):
+        y, both = place * ROW, word.text in shared
+        look = f'y="{y + 21}" font-size="19" font-weight="{700 if both else 400}" fill="{text}"'
+        if both:
+            drawing += f'<circle cx="6" cy="{y + 15}" r="5" fill="{text}"/>'
+        drawing += f'<text x="20" {look}>{escape(short(word.text, LONGEST))}</text>'
+        drawing += f'<text x="100%" text-anchor="end" {look}>{numbers.percent(word.probability)}</text>'
+        width = 100 * word.probability / top
+        drawing += f'<rect x="0" y="{y + 29}" height="{BAR}" rx="4" width="{width:.2f}%" fill="{colour}"/>'
+    return svg(ROW * len(words), drawing)
+
+
+def two_lists(teacher: Sequence[Word], student: Sequence[Word], top: float, lines: int) -> str:
+    """SVG: the teacher's words on the left, the student's on the right, and a line between words that both name.
+
+    Bars grow outwards, the longest for a probability of `top`. The height is that of `lines` words, whatever is there.
+    """
+    drawing = _style() + _list("teacher", teacher, top) + _list("student", student, top)
+    places = {word.text: place for place, word in enumerate(student)}
+    for place, word in enumerate(teacher):
+        if word.text in places:
+            ends = f'y1="{_middle(place)}" y2="{_middle(places[word.text])}"'
+            look = f'stroke="{text_colour(theme_type())}" stroke-width="3" stroke-linecap="round"'
+            drawing += f'<line x1="45%" x2="55%" {ends} {look}/>'
+    return svg(HEAD + LINE * lines, drawing)
+
+
+def table(found: Sequence[HiddenWords]) -> pd.DataFrame:
+    """One row a hidden word: whether the first words agree, each model's word, how sure (0 to 100), and the times."""
+    import pandas as pd
+
+    rows = []
+    for each in found:
+        for place in range(each.guessed):
+            row: dict[str, str | float] = {"Agree": "yes" if each.agree(place) else "no"}
+            row["Sentence"] = clean(each.sentence)
+            if any(other.guessed > 1 for other in found):
+                row["Word"] = f"{place + 1} of {each.guessed}"
+            for role, guesses in each.answers.items():
+                row[f"{TITLES[role]} says"] = clean(guesses.places[place][0].text)
+                row[f"{TITLES[role]} sure"] = 100 * guesses.places[place][0].probability
+            row["On both lists"] = ", ".join(clean(word) for word in each.shared(place))
+            row |= {f"{TITLES[role]} ms": guesses.milliseconds for role, guesses in each.answers.items()}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _show_one(found: HiddenWords) -> None:
+    show_finding(verdict(found), shared_words(found))
+    columns = st.columns(len(found.answers))
+    tops = [
+        max(guesses.places[place][0].probability for guesses in found.answers.values())
+        for place in range(found.guessed)
+    ]
+    for column, (role, guesses) in zip(columns, found.answers.items(), strict=True):
+        with column.container(border=True, height="stretch"):
+            first = [words[0].text for words in guesses.places[: found.guessed]]
+            show_card_head(role, "would say", ", ".join(first), guesses.milliseconds)
+            for place, words in enumerate(guesses.places[: found.guessed]):
+                if found.guessed > 1:
+                    st.caption(f"Hidden word {place + 1} of {found.guessed}")
+                picture = word_bars(words, found.shared(place), tops[place], COLOURS[role])
+                st.image(picture, width="stretch", alt=f"{TITLES[role]}: {_spoken(words)}")
+    st.caption("● marks a word that both name. The longest bar is the most probable word of the two lists.")
+
+
+def _show_several(found: Sequence[HiddenWords]) -> None:
+    rows = table(found)
+    agreeing = int((rows["Agree"] == "yes").sum())
+    show_finding(
+        f"They would say the same for {agreeing} of {len(rows)} hidden words.",
+        mean_times([each.answers for each in found]),
+    )
+    config: dict = {
+        "Agree": st.column_config.TextColumn(width=60),
+        "Sentence": st.column_config.TextColumn(width=300),
+        "Word": st.column_config.TextColumn(width=60),
+        "On both lists": st.column_config.TextColumn(width=210),
+    }
+    for role in found[0].answers:
+        config[f"{TITLES[role]} says"] = st.column_config.TextColumn(width=100)
+        config[f"{TITLES[role]} sure"] = sure_column(role)
+        config[f"{TITLES[role]} ms"] = time_column()
+    st.dataframe(
+        rows,
+        hide_index=True,
+        column_config=config,
+        alt=f"Both models' first words for {len(rows)} hidden words; {agreeing} are the same.",
+    )
+
+
+def _list(role: str, words: Sequence[Word], top: float) -> str:
+    """One side of a picture with two lists; the teacher's bars grow to the left of the middle."""
+    text, left = text_colour(theme_type()), role == "teacher"
+    near, inner, anchor = ("44%", "43%", "end") if left else ("56%", "57%", "start")
+    far, far_anchor = ("0", "start") if left else ("100%", "end")
+    colour = TEACHER if left else STUDENT
+    drawing = f'<text class="name" x="{near}" y="20" text-anchor="{anchor}" fill="{text}">{TITLES[role]}</text>'
+    drawing += f'<rect x="{0 if left else 56}%" width="44%" y="30" height="4" rx="2" fill="{colour}"/>'
+    for place, word in enumerate(words):
+        y, width = _middle(place), 44 * min(word.probability / top, 1)
+        drawing += (
+            f'<rect x="{44 - width if left else 56:.2f}%" width="{width:.2f}%" y="{y - 15}" height="30" rx="4" '
+            f'fill="{colour}" fill-opacity="0.3"/>'
+        )
+        weight = 700 if place == 0 else 400
+        # Beyond the room that is left beside the per cent, letters are drawn narrower.
+        fit = ' textLength="31%" lengthAdjust="spacingAndGlyphs"' if len(word.text) > ROOM else ""
+        drawing += (
+            f'<text class="word" x="{inner}" y="{y + 7}" text-anchor="{anchor}" font-weight="{weight}" '
+            f'fill="{text}"{fit}>{escape(short(word.text, LONGEST))}</text>'
+            f'<text class="share" x="{far}" y="{y + 6}" text-anchor="{far_anchor}" fill="{text}">'
+            f"{numbers.percent(word.probability, 0)}</text>"
+        )
+    return drawing
+
+
+def _style() -> str:
+    """Words large enough for the back of a room, and smaller ones where the picture is as narrow as a telephone."""
+    return (
+        "<style>.word{font-size:22px}.name{font-size:16px;font-weight:600}.share{font-size:16px}"
+        "@media(max-width:420px){.word{font-size:15px}.name{font-size:14px}.share{font-size:12px}}</style>"
+    )
+
+
+def _middle(place: int) -> int:
+    return HEAD + place * LINE + LINE // 2
+
+
+def _quoted(word: str) -> str:
+    return f"“{word}”"
+
+
+def _spoken(words: Sequence[Word]) -> str:
+    return ", ".join(f"{clean(word.text)} {numbers.percent(word.probability)}" for word in words)

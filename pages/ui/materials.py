@@ -1,0 +1,57 @@
+"""What both models read and who teaches: of each choice only the fields that matter for it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.models.outline import TeacherOutline
+from pages.ui import form, numbers
+from pages.ui.complaints import show_problems
+from pages.ui.draft import Draft
+from pages.ui.numbers import plural
+
+ROWS = (("path", "task", "split"), ("text_column", "pair_column", "label_column", "label_kind"))
+"""Fields below the choice of data."""
+
+
+def show_data(draft: Draft) -> None:
+    """The texts, what is wrong with them, and how many there are."""
+    without = "text" if st.session_state[form.OBJECTIVE] == "labels" else ""
+    columns = st.columns([1.7, 1, 1, 1])
+    with columns[0]:
+        form.field("data", "source", without=without)
+    for column, name in zip(columns[1:], ("max_examples", "max_tokens", "split_seed"), strict=True):
+        with column:
+            form.field("data", name)
+    for row in ROWS:
+        if shown := tuple(name for name in row if form.matters("data", name)):
+            form.fields_in_columns("data", shown, first_width=2 if shown[0] == "path" else 1)
+    show_problems(draft, "data")
+    if draft.texts:
+        st.caption(
+            f"{'' if draft.texts.exact else 'About '}{numbers.whole(draft.texts.examples)} examples, "
+            f"{draft.texts.pieces:.3g} word pieces in one on average."
+        )
+
+
+def show_teacher(draft: Draft) -> None:
+    """The teacher, how it learns first, what is wrong with it, and what it is."""
+    columns = st.columns([1.7, 1, 1, 1, 1])
+    for column, name in zip(columns, ("source", "epochs", "batch_size", "learning_rate", "seed"), strict=True):
+        with column:
+            form.field("teacher", name)
+    for name in ("path", "hub_id"):
+        if form.matters("teacher", name):
+            form.field("teacher", name)
+    show_problems(draft, "teacher")
+    known = _in_words(draft.teacher) if draft.teacher else ""
+    st.caption(f"{known}It is trained once for these choices and then kept: later runs start with the student.")
+
+
+def _in_words(teacher: TeacherOutline) -> str:
+    words = "; it can guess words already" if teacher.has_word_head else "; it first learns to guess words"
+    return (
+        f"This teacher has {teacher.depth} {plural('layer', teacher.depth)} of width {numbers.whole(teacher.width)} "
+        f"and {numbers.whole(teacher.vocabulary)} word pieces"
+        f"{words if st.session_state[form.OBJECTIVE] == 'masked_words' else ''}. "
+    )
