@@ -1,6 +1,6 @@
 """Kill real runs on tiny models with SIGKILL, resume them, and compare what they end with.
 
-    python -m tests.killed_runs HOME KILLS
+    python -m tests.killed_runs HOME KILLS [VARIANT]
 
 Prints one line of JSON. Every try is a fork of this process, made after the libraries are loaded, so that a kill lands
 in training and not in the imports; half of them wait for a checkpoint that is being written.
@@ -20,21 +20,20 @@ from core.runs import folder as runs
 from core.runs.events import read_events
 from core.runs.execute import execute
 from core.runs.resume import request_resume
-from tests.small_runs import settings_of
-from tests.test_resume import SETTINGS, outcome
+from tests.broken_runs import new_run, outcome
 
 LIMIT_S = 60
 
 
-def main(home: str, kills: int) -> None:
+def main(home: str, kills: int, variant: str = "labels") -> None:
     """Kill until `kills` kills have landed; every run is resumed until it ends and compared with an unbroken one."""
     os.environ["DISTILLERY_HOME"] = home
-    _train("teacher-first")
-    expected = outcome(_train("unbroken"))
+    _train("teacher-first", variant)
+    expected = outcome(_train("unbroken", variant))
     report = {"kills": 0, "inside_save": 0, "resumes": 0, "runs": 0, "equal": 0}
     chance = random.Random(0)
     while report["kills"] < kills:
-        folder = runs.create_run(settings_of(*SETTINGS), f"run-{report['runs']}")
+        folder = new_run(f"run-{report['runs']}", variant)
         while _kill_one(folder, chance, report):
             if runs.read_status(folder).state != "interrupted":
                 raise SystemExit(f"a killed run reads as {runs.read_status(folder).state}")
@@ -45,9 +44,9 @@ def main(home: str, kills: int) -> None:
     print(json.dumps(report))
 
 
-def _train(name: str) -> Path:
+def _train(name: str, variant: str) -> Path:
     """A run that nobody disturbs, in a fork of its own like all others."""
-    folder = runs.create_run(settings_of(*SETTINGS), name)
+    folder = new_run(name, variant)
     os.waitpid(_fork(folder), 0)
     return folder
 
@@ -92,4 +91,4 @@ def _steps(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:4])

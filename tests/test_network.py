@@ -47,7 +47,7 @@ class Hub:
     """A server on this machine that answers as the Hub does, for one model, and notes what it is asked."""
 
     def __init__(self, files: Path) -> None:
-        self.files, self.asked = files, []
+        self.files, self.asked, self.tokens = files, [], []
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -60,6 +60,7 @@ class Hub:
             def answer(self, with_body: bool) -> None:
                 path = self.path.partition("?")[0]
                 hub.asked.append(path)
+                hub.tokens += self.headers.get_all("Authorization", [])
                 found = hub.content(path)
                 self.send_response(200 if found else 404)
                 if found:
@@ -178,7 +179,7 @@ def test_the_preset_is_known_without_the_network_but_cannot_be_used(ask) -> None
 
 
 def test_a_teacher_is_fetched_once_and_only_its_plain_files(hub, ask, tmp_path) -> None:
-    switched_on = {"HF_ENDPOINT": hub.address, network.SWITCH: "1"}
+    switched_on = {"HF_ENDPOINT": hub.address, "HF_TOKEN": "hf_secret", network.SWITCH: "1"}
     assert ask(OUTLINE, **switched_on) == {"depth": 2}
     assert {path.rpartition("/")[2] for path in hub.asked} == {"config.json"}
     fetched = ask(READY, **switched_on)
@@ -187,6 +188,7 @@ def test_a_teacher_is_fetched_once_and_only_its_plain_files(hub, ask, tmp_path) 
     assert fetched["depth"] == 2 and names == wanted
     stored = {path.name for path in (tmp_path / "hf" / "hub").rglob("snapshots/*/*")}
     assert stored == wanted
+    assert hub.tokens == [], "the user's token was sent"
     before = len(hub.asked)
     loaded = ask(LOAD, **switched_on)
     assert len(hub.asked) == before, "what was fetched is asked for again"

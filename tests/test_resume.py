@@ -19,70 +19,52 @@ from core.distill.checkpoint import commit, newest_checkpoint
 from core.distill.recorder import StopRequested
 from core.errors import DistilleryError
 from core.runs import folder as runs
-from core.runs.events import read_events
 from core.runs.execute import execute
 from core.runs.recorder import FolderRecorder
 from core.runs.resume import request_resume
+from tests.broken_runs import (
+    LABELS,
+    STEPS,
+    VARIANTS,
+    end_of,
+    new_run,
+    outcome,
+    stop_after_update,
+    stopped_and_resumed,
+    unbroken_end,
+    watched_optimisers,
+)
 from tests.serving import ROOT
-from tests.small_runs import digest, listing, settings_of
+from tests.small_runs import digest, settings_of
 from tests.test_loop import one_thread  # noqa: F401  used by every test here
 
-# 192 sentences in batches of 13: 15 updates an epoch, 30 in all, the last of each epoch a short one.
-SETTINGS = ("training.batch_size=13", "training.checkpoint_every=3")
-STEPS = 30
+SOME = range(1, STEPS + 1, 4)
+"""Stop points where not every one is tried; `python -m benchmarks.stop_and_kill` tries them all."""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def world(tmp_path_factory: pytest.TempPathFactory):
-    """One home whose teacher is trained once."""
+    """One home whose teachers are trained once."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DISTILLERY_HOME", str(home))
         # A run that finds its teacher trained records no teacher's curve; so must the one all are compared with.
-        new_run("teacher-first")
-        execute(runs.runs_root() / "teacher-first")
+        for variant in ("labels", "masked words"):
+            execute(new_run(f"teacher of {variant}".replace(" ", "-"), variant))
         yield home
 
 
-def new_run(name: str, *assignments: str) -> Path:
-    return runs.create_run(settings_of(*SETTINGS, *assignments), name)
-
-
-def outcome(folder: Path) -> dict[str, Any]:
-    """Everything a run ends with that must not depend on how often it was cut off."""
-    events, _ = read_events(folder / "metrics.jsonl")
-    return {
-        "state": runs.read_status(folder).state,
-        "weights": digest(folder / "student" / "model.safetensors"),
-        "events": [{name: value for name, value in event.items() if name != "elapsed_s"} for event in events],
-        "files": listing(folder),
-    }
+@pytest.fixture(scope="module")
+def ends(world: Path) -> dict[str, dict[str, Any]]:
+    """What an unbroken run of each variant ends with."""
+    found = {variant: unbroken_end(f"unbroken-{number}", variant) for number, variant in enumerate(VARIANTS)}
+    assert all(end["state"] == "finished" and end["optimiser"] for end in found.values())
+    return found
 
 
 @pytest.fixture
-def optimisers(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """SHA-256 of the optimiser in each checkpoint written during the test, by the checkpoint's name."""
-    hashes: dict[str, str] = {}
-
-    def watch(root: Path, name: str, files: dict[str, bytes]) -> None:
-        commit(root, name, files)
-        manifest = json.loads((root / name / "manifest.json").read_bytes())
-        hashes[name] = manifest["optimiser.safetensors"]
-
-    monkeypatch.setattr(checkpoint, "commit", watch)
-    return hashes
-
-
-@pytest.fixture(scope="module")
-def unbroken(world: Path) -> dict[str, Any]:
-    folder = new_run("unbroken")
-    assert execute(folder) == "finished"
-    return outcome(folder)
-
-
-def leave_after(steps: int, folder: Path) -> Callable[[], bool]:
-    """True once the student has done so many updates."""
-    return lambda: runs.read_status(folder).step >= steps and runs.read_status(folder).stage == "student"
+def unbroken(ends: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {name: value for name, value in ends["labels"].items() if name != "optimiser"}
 
 
 def stop_at_call(number: int) -> Callable[[], bool]:
@@ -91,43 +73,27 @@ def stop_at_call(number: int) -> Callable[[], bool]:
     return lambda: next(asked, None) is None
 
 
-def test_stopped_at_every_question_and_resumed_each_time(unbroken: dict[str, Any], optimisers: dict[str, str]) -> None:
-    assert execute(new_run("calm")) == "finished"
-    calm = dict(optimisers)
+def test_stopped_at_every_question_and_resumed_each_time(ends: dict[str, dict[str, Any]]) -> None:
     folder = new_run("chain")
     stops = 0
-    # The first questions of a session lead up to the student's next update; the few after it end in different places.
-    while execute(folder, stop_at_call(4 + stops % 3)) == "stopped":
-        stops += 1
-        request_resume(folder)
-        assert stops < 200
+    with watched_optimisers() as hashes:
+        # The first questions of a session lead up to the student's next update; the few after it end in different
+        # places.
+        while execute(folder, stop_at_call(4 + stops % 3)) == "stopped":
+            stops += 1
+            request_resume(folder)
+            assert stops < 200
     assert stops >= 10
-    assert outcome(folder) == unbroken
-    assert optimisers[f"student-{STEPS:08d}"] == calm[f"student-{STEPS:08d}"]
+    assert end_of(folder, hashes) == ends["labels"]
 
 
-@pytest.mark.parametrize("step", range(1, STEPS + 1))
-def test_stopped_after_any_update_and_resumed(step: int, unbroken: dict[str, Any], monkeypatch) -> None:
-    folder = new_run(f"stopped-{step}")
-    stop_after_update(monkeypatch, step)
-    assert execute(folder) == "stopped"
-    assert newest_checkpoint(folder / "checkpoints").step == step
-    monkeypatch.undo()
-    request_resume(folder)
-    assert execute(folder) == "finished"
-    assert outcome(folder) == unbroken
-
-
-def stop_after_update(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    """Ask the run to stop right after one update of the student, before that step is scored."""
-    recorded = FolderRecorder.step
-
-    def step_then_stop(self: FolderRecorder, number: int, *rest: Any) -> None:
-        recorded(self, number, *rest)
-        if number == step:
-            runs.request_stop(self._folder)
-
-    monkeypatch.setattr(FolderRecorder, "step", step_then_stop)
+@pytest.mark.parametrize(
+    ("variant", "step"),
+    [(variant, step) for variant in VARIANTS for step in (range(1, STEPS + 1) if variant == "labels" else SOME)],
+)
+def test_stopped_after_any_update_and_resumed(variant: str, step: int, ends: dict[str, dict[str, Any]]) -> None:
+    name = f"stopped-{list(VARIANTS).index(variant)}-{step}"
+    assert stopped_and_resumed(name, variant, step) == ends[variant]
 
 
 def test_stopped_in_the_teachers_stage_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,9 +110,8 @@ def test_stopped_in_the_teachers_stage_and_resumed(tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize("lost", ["weights.safetensors", "optimiser.safetensors"])
 def test_every_saved_part_is_needed(lost: str, unbroken: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     folder = new_run(f"without-{lost}")
-    stop_after_update(monkeypatch, 10)
-    execute(folder)
-    monkeypatch.undo()
+    with stop_after_update(10):
+        execute(folder)
     tensors = checkpoint.Checkpoint.tensors
 
     def blank(self: checkpoint.Checkpoint, name: str) -> dict[str, torch.Tensor]:
@@ -161,9 +126,8 @@ def test_every_saved_part_is_needed(lost: str, unbroken: dict[str, Any], monkeyp
 
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(unbroken: dict[str, Any], monkeypatch) -> None:
     folder = new_run("damaged")
-    stop_after_update(monkeypatch, 10)
-    execute(folder)
-    monkeypatch.undo()
+    with stop_after_update(10):
+        execute(folder)
     newest = newest_checkpoint(folder / "checkpoints")
     weights = newest.folder / "weights.safetensors"
     content = bytearray(weights.read_bytes())
@@ -177,10 +141,9 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(unbroken: dict[s
 
 def test_changed_settings_are_refused_with_the_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = new_run("changed")
-    stop_after_update(monkeypatch, 5)
-    execute(folder)
-    monkeypatch.undo()
-    changed = settings_of(*SETTINGS, "loss.soft=3")
+    with stop_after_update(5):
+        execute(folder)
+    changed = settings_of(*LABELS, "loss.soft=3")
     runs.write_json(folder / "config.json", changed.model_dump(mode="json"))
     request_resume(folder)
     assert execute(folder) == "failed"
@@ -190,9 +153,8 @@ def test_changed_settings_are_refused_with_the_difference(monkeypatch: pytest.Mo
 
 def test_another_thread_count_is_allowed_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = new_run("threads")
-    stop_after_update(monkeypatch, 5)
-    execute(folder)
-    monkeypatch.undo()
+    with stop_after_update(5):
+        execute(folder)
     state = newest_checkpoint(folder / "checkpoints").folder / "state.json"
     facts = json.loads(state.read_bytes())
     facts["compute"]["threads"] = 7
@@ -206,7 +168,7 @@ def test_another_thread_count_is_allowed_and_said(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_finished_run_is_left_alone(unbroken: dict[str, Any]) -> None:
-    folder = runs.runs_root() / "unbroken"
+    folder = runs.runs_root() / "unbroken-0"
     times = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     with pytest.raises(DistilleryError, match="finished"):
         request_resume(folder)

@@ -107,7 +107,14 @@ def _add(table: Table, line: int, row: list[str], limits: Limits) -> None:
 def find_delimiter(text: str) -> str:
     """The delimiter that cuts the first line into most columns; a comma where none does."""
     first = next((line for line in lines_of(text[:100_000]) if line.strip()), "")
-    return max(DELIMITERS, key=lambda delimiter: len(next(csv.reader([first], delimiter=delimiter), [])))
+
+    def width(delimiter: str) -> int:
+        try:
+            return len(next(csv.reader([first], delimiter=delimiter), []))
+        except csv.Error:
+            return 0  # reading the rows says what is wrong, and where
+
+    return max(DELIMITERS, key=width)
 
 
 def lines_of(text: str) -> Iterator[str]:

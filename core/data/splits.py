@@ -23,8 +23,9 @@ def random_split(names: tuple[str, ...], part: Part, most: int | None, seed: int
     """
     part, copies = without_copies(part)
     part = limited(names, part, most, seed)
-    train, held_out = _two(names, part, 2 * HELD_OUT_SHARE, seed)
-    validation, test = _two(names, held_out, 0.5, seed)
+    _check(names, part)
+    train, held_out = _drawn(names, part, part, seed, test_size=2 * HELD_OUT_SHARE)
+    validation, test = _drawn(names, held_out, part, seed, test_size=0.5)
     return LabelledData(names, train, validation, test, notes=_copies_note(copies))
 
 
@@ -33,8 +34,9 @@ def official_split(names: tuple[str, ...], part: Part, test: Part, most: int | N
     part, copies = without_copies(part)
     part, in_test = _without_texts_of(part, test)
     part = limited(names, part, most, seed)
+    _check(names, part)
     watched = min(round(HELD_OUT_SHARE * len(part)), MOST_WATCHED)
-    train, validation = _two(names, part, watched, seed)
+    train, validation = _drawn(names, part, part, seed, test_size=watched)
     notes = _copies_note(copies)
     if in_test:
         notes += (f"Examples of the training file that are also in the test set were left out: {in_test:,}.",)
@@ -53,24 +55,23 @@ def limited(names: tuple[str, ...], part: Part, most: int | None, seed: int) -> 
     """At most `most` of the examples, drawn at random with the classes in the same shares."""
     if not most or most >= len(part):
         return part
-    return _drawn(names, part, seed, train_size=most)[0]
+    return _drawn(names, part, part, seed, train_size=most)[0]
 
 
-def _two(names: tuple[str, ...], part: Part, second_size: float, seed: int) -> tuple[Part, Part]:
+def _check(names: tuple[str, ...], part: Part) -> None:
     if len(np.unique(part.labels)) < 2:
         raise DistilleryError("All examples carry the same label, so there is nothing to learn. Choose other data.")
     if names and np.bincount(part.labels, minlength=len(names)).min() == 0:
         raise _cannot_split(names, part)
-    return _drawn(names, part, seed, test_size=second_size)
 
 
-def _drawn(names: tuple[str, ...], part: Part, seed: int, **size: float) -> tuple[Part, Part]:
-    """Two random parts, each with the classes in the same shares. Scores are drawn as they come."""
+def _drawn(names: tuple[str, ...], part: Part, whole: Part, seed: int, **size: float) -> tuple[Part, Part]:
+    """Two random parts, each with the classes in the same shares; scores as they come. Errors speak of `whole`."""
     strata = part.labels if names else None
     try:
         first, second = train_test_split(np.arange(len(part)), stratify=strata, random_state=seed, **size)
     except ValueError as error:
-        raise _cannot_split(names, part) from error
+        raise _cannot_split(names, whole) from error
     return part.take(first), part.take(second)
 
 

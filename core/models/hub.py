@@ -19,6 +19,9 @@ from core.models.weights import ModelError
 TIMEOUT_S = 5.0
 """So long the Hub may take to answer at all; its own library would try for minutes."""
 
+OPTIONS = {"etag_timeout": TIMEOUT_S, "token": False}
+"""Models that are open to everybody need no token, so the user's is never sent."""
+
 ASK_AGAIN_S = 30.0
 
 _silent: dict[str, tuple[float, str]] = {}
@@ -63,7 +66,7 @@ def fetch_file(hub_id: str, name: str) -> Path:
     from huggingface_hub import hf_hub_download
 
     _ask_first(hub_id)
-    return Path(_told(hub_id, lambda: hf_hub_download(hub_id, name, etag_timeout=TIMEOUT_S)))
+    return Path(_told(hub_id, lambda: hf_hub_download(hub_id, name, **OPTIONS)))
 
 
 def fetch_model(hub_id: str) -> Path:
@@ -76,7 +79,7 @@ def fetch_model(hub_id: str) -> Path:
     from huggingface_hub import snapshot_download
 
     _ask_first(hub_id)
-    folder = Path(_told(hub_id, lambda: snapshot_download(hub_id, allow_patterns=list(NEEDED), etag_timeout=TIMEOUT_S)))
+    folder = Path(_told(hub_id, lambda: snapshot_download(hub_id, allow_patterns=list(NEEDED), **OPTIONS)))
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise ModelError(f"The model {hub_id} on the Hub has no {name}; choose one that has.")

@@ -33,8 +33,7 @@ __all__ = ["Model", "ModelError", "load_model", "save_model"]
 # Progress bars of single files tell nobody anything, and they would run through the server's log.
 disable_progress_bar()
 
-Classifier = BertForSequenceClassification | DistilBertForSequenceClassification
-Model = Classifier | BertForMaskedLM | DistilBertForMaskedLM
+Model = BertForSequenceClassification | BertForMaskedLM | DistilBertForSequenceClassification | DistilBertForMaskedLM
 
 CONFIGS = {"bert": BertConfig, "distilbert": DistilBertConfig}
 CLASSES = {
@@ -83,10 +82,6 @@ def load_model(folder: Path) -> tuple[Model, BertTokenizer]:
         if second in named and not torch.equal(named.pop(second), named[first]):
             raise ModelError(f"{weights.label}: {second} is not {first}, as it should be.")
     return _built(description, head, named), tokenizer
-
-
-load_classifier = load_model
-"""The former name; to be removed with its last callers."""
 
 
 def _built(description: Description, head: Head, tensors: dict[str, Tensor]) -> Model:

@@ -27,15 +27,9 @@ def teacher_shape(outline: TeacherOutline = BUNDLED, objective: Objective = "lab
 
 
 def student_shape(
-    outline: TeacherOutline | int,
-    student: StudentSettings | None = None,
-    objective: Objective = "labels",
-    labels: int = 2,
+    outline: TeacherOutline, student: StudentSettings, objective: Objective = "labels", labels: int = 2
 ) -> Shape:
     """A student of this teacher: the teacher's words and positions, no token types, and its own depth and width."""
-    if isinstance(outline, int):  # the former form, until its last caller has gone
-        outline, student = BUNDLED, StudentSettings(layers=outline)
-    student = student or StudentSettings()
     width = student.width or outline.width
     return Shape(
         layers=student.layers,

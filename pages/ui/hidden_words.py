@@ -24,7 +24,7 @@ from pages.ui.answers import (
     sure_column,
     time_column,
 )
-from pages.ui.marks import short, svg
+from pages.ui.marks import fit, short, style, svg
 from pages.ui.stacks import theme_type
 from pages.ui.text import clean
 from pages.ui.theme import COLOURS, STUDENT, TEACHER, text_colour
@@ -36,7 +36,7 @@ ROW, BAR, LONGEST = 46, 10, 20
 """Pixels: one word with its bar, and the bar; and the most characters of a word."""
 
 LINE, HEAD, ROOM = 38, 40, 12
-"""Of a picture with two lists: pixels of one line and of the names above, and how many letters have room as they are."""
+"""Of a picture with two lists: pixels of one line and of the names above, and how many letters have room."""
 
 
 def show_hidden_words(found: Sequence[HiddenWords]) -> None:
@@ -110,7 +110,9 @@ def two_lists(teacher: Sequence[Word], student: Sequence[Word], top: float, line
 
     Bars grow outwards, the longest for a probability of `top`. The height is that of `lines` words, whatever is there.
     """
-    drawing = _style() + _list("teacher", teacher, top) + _list("student", student, top)
+    # Words large enough for the back of a room.
+    sizes = style("word", 22, narrow=15) + style("name", 16, narrow=14) + style("share", 16, narrow=12)
+    drawing = sizes + _list("teacher", teacher, top) + _list("student", student, top)
     places = {word.text: place for place, word in enumerate(student)}
     for place, word in enumerate(teacher):
         if word.text in places:
@@ -186,11 +188,11 @@ def _show_several(found: Sequence[HiddenWords]) -> None:
 
 def _list(role: str, words: Sequence[Word], top: float) -> str:
     """One side of a picture with two lists; the teacher's bars grow to the left of the middle."""
-    text, left = text_colour(theme_type()), role == "teacher"
+    colour_of_text, left = text_colour(theme_type()), role == "teacher"
     near, inner, anchor = ("44%", "43%", "end") if left else ("56%", "57%", "start")
     far, far_anchor = ("0", "start") if left else ("100%", "end")
     colour = TEACHER if left else STUDENT
-    drawing = f'<text class="name" x="{near}" y="20" text-anchor="{anchor}" fill="{text}">{TITLES[role]}</text>'
+    drawing = f'<text class="name" font-weight="600" x="{near}" y="20" text-anchor="{anchor}" fill="{colour_of_text}">{TITLES[role]}</text>'
     drawing += f'<rect x="{0 if left else 56}%" width="44%" y="30" height="4" rx="2" fill="{colour}"/>'
     for place, word in enumerate(words):
         y, width = _middle(place), 44 * min(word.probability / top, 1)
@@ -199,23 +201,14 @@ def _list(role: str, words: Sequence[Word], top: float) -> str:
             f'fill="{colour}" fill-opacity="0.3"/>'
         )
         weight = 700 if place == 0 else 400
-        # Beyond the room that is left beside the per cent, letters are drawn narrower.
-        fit = ' textLength="31%" lengthAdjust="spacingAndGlyphs"' if len(word.text) > ROOM else ""
+        text = short(word.text, LONGEST)
         drawing += (
             f'<text class="word" x="{inner}" y="{y + 7}" text-anchor="{anchor}" font-weight="{weight}" '
-            f'fill="{text}"{fit}>{escape(short(word.text, LONGEST))}</text>'
-            f'<text class="share" x="{far}" y="{y + 6}" text-anchor="{far_anchor}" fill="{text}">'
+            f'fill="{colour_of_text}" {fit(text, ROOM, ROOM)}>{escape(text)}</text>'
+            f'<text class="share" x="{far}" y="{y + 6}" text-anchor="{far_anchor}" fill="{colour_of_text}">'
             f"{numbers.percent(word.probability, 0)}</text>"
         )
     return drawing
-
-
-def _style() -> str:
-    """Words large enough for the back of a room, and smaller ones where the picture is as narrow as a telephone."""
-    return (
-        "<style>.word{font-size:22px}.name{font-size:16px;font-weight:600}.share{font-size:16px}"
-        "@media(max-width:420px){.word{font-size:15px}.name{font-size:14px}.share{font-size:12px}}</style>"
-    )
 
 
 def _middle(place: int) -> int:

@@ -43,16 +43,17 @@ def line_ends(low: str, high: str) -> str:
     return svg(22, _words(0, 16, low) + _words(1, 16, high))
 
 
-def rows(names: list[str], teacher: list[float], student: list[float], say: Callable[[float], str]) -> str:
-    """One line a label from 0 to 1, with the label before it and the student's number after it."""
+def rows(
+    names: list[str], teacher: list[float], student: list[float], bold: int | None, say: Callable[[float], str]
+) -> str:
+    """One line a label from 0 to 1, with the label before it and the student's number after it; one of them in bold."""
     height, left, right = 34, 36, 84
-    text, drawing = text_colour(theme_type()), ""
-    top = student.index(max(student))
+    text, drawing = text_colour(theme_type()), style("name", size=15, narrow=15)
     for place, name in enumerate(names):
-        y = place * height + height // 2
-        look = f'y="{y + 5}" font-size="15" font-weight="{700 if place == top else 400}" fill="{text}"'
-        drawing += f'<text x="0" {look}>{escape(short(name, 18))}</text>'
-        drawing += f'<text x="100%" text-anchor="end" {look}>{say(student[place])}</text>'
+        y, name = place * height + height // 2, short(name, 22)
+        look = f'y="{y + 5}" font-weight="{700 if place == bold else 400}" fill="{text}"'
+        drawing += f'<text class="name" x="0" {look} {fit(name, wide=22, narrow=15)}>{escape(name)}</text>'
+        drawing += f'<text x="100%" text-anchor="end" font-size="15" {look}>{say(student[place])}</text>'
         marks = _track(y) + _both(teacher[place], student[place], y)
         drawing += f'<svg x="{left}%" width="{right - left}%" overflow="visible">{marks}</svg>'
     return svg(height * len(names), drawing)
@@ -71,6 +72,20 @@ def value(score: float) -> str:
     """A score on whatever scale: "3.72", "−0.41", "1204"."""
     digits = f"{score:.0f}" if abs(score) >= 1000 else f"{score:.3g}"
     return digits.replace("-", "−")
+
+
+def style(name: str, size: int, narrow: int) -> str:
+    """Letters of a class of texts: their size in pixels, and that on a picture as narrow as a telephone."""
+    return (
+        f"<style>.{name}{{font-size:calc({size}px*var(--wide,1))}}"
+        f"@media(max-width:420px){{.{name}{{font-size:calc({narrow}px*var(--narrow,1))}}}}</style>"
+    )
+
+
+def fit(text: str, wide: int, narrow: int) -> str:
+    """For a text of a styled class: smaller letters where it has more of them than there is room for."""
+    shares = {"wide": wide / max(len(text), wide), "narrow": narrow / max(len(text), narrow)}
+    return f'style="--wide:{shares["wide"]:.3f};--narrow:{shares["narrow"]:.3f}"'
 
 
 def short(text: str, longest: int) -> str:
@@ -106,6 +121,6 @@ def _both(teacher: float, student: float, y: int) -> str:
 
 def _words(share: float, y: int, words: str) -> str:
     # Near an end the words would be cut: let them end or begin at the end there.
-    x, anchor = ("0", "start") if share < 0.2 else ("100%", "end") if share > 0.8 else (_x(share), "middle")
+    x, anchor = ("0", "start") if share < 0.13 else ("100%", "end") if share > 0.87 else (_x(share), "middle")
     look = f'font-size="15" fill="{text_colour(theme_type())}"'
     return f'<text x="{x}" y="{y}" text-anchor="{anchor}" {look}>{escape(words)}</text>'

@@ -86,7 +86,7 @@ def _show_frame(folder: Path, settings: Settings, training: bool) -> None:
         st.caption("The first answers appear when the student begins." if training else "This run recorded no answers.")
         return
     words, width = settings.objective == "masked_words", _width(frames[0])
-    names = label_names(folder, width)
+    names = () if words else label_names(folder, width)
     st.caption(_meaning(words, names) + (" Move the slider back to see how the student began." * (len(frames) > 1)))
     step = _chosen_step(folder.name, [frame.step for frame in frames], follow=training)
     seen = [frame for frame in frames if frame.step <= step]
@@ -171,9 +171,10 @@ def _show_labels(sentence: str, teacher: list[float], student: list[float], name
         [row[place] for place in kept] + ([sum(row[place] for place in rest)] if rest else [])
         for row in (teacher, student)
     ]
-    first = {role: names[row.index(max(row))] for role, row in (("teacher", teacher), ("student", student))}
-    said = f"Student: {clean(first['student'])}, teacher: {clean(first['teacher'])}"
-    _show_sentence(sentence, marks.rows(shown_names, *shares, say=_whole), said, said)
+    first = student.index(max(student))
+    said = f"Student: {clean(names[first])}, teacher: {clean(names[order[0]])}"
+    bold = kept.index(first) if first in kept else None
+    _show_sentence(sentence, marks.rows(shown_names, *shares, bold=bold, say=_whole), said, said)
 
 
 def _show_sentence(sentence: str, picture: str, said: str, below: str = "") -> None:
