@@ -11,6 +11,10 @@ for one step of BERT-base shapes on 32 texts of 128. On a GPU: 4 times. Memory i
 
 from __future__ import annotations
 
+# Before torch: it sets how torch's threads wait, which matters wherever something else computes too.
+import core  # noqa: F401
+
+# isort: split
 import argparse
 import copy
 import os

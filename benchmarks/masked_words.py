@@ -2,8 +2,8 @@
 
     python -m benchmarks.masked_words [SETTING=VALUE …]
 
-Takes the settings that the form starts with for masked words. Writes masked_words.md beside this file: held-out accuracy
-of both models, their agreement, and what both say to sentences with a hidden word. Under an hour on two cores.
+Takes the settings that the form starts with for masked words. Writes masked_words.md beside this file: held-out
+accuracy of both models, their agreement, and what both say to sentences with a hidden word. Under an hour on two cores.
 """
 
 from __future__ import annotations
@@ -60,20 +60,21 @@ def _words(answer: HiddenWords, role: str) -> str:
 def _page(settings: Settings, results: dict[str, Any], answers: list[str]) -> str:
     compute, versions = results["compute"], results["versions"]
     loss, data = settings.loss, settings.data
+    teacher, student, blind = results["teacher"]["score"], results["student"]["score"], results["majority"]
     return f"""# Masked words on the bundled reviews, measured
 
-Written by `python -m benchmarks.masked_words`. {data.max_examples} IMDb reviews in blocks of {data.max_tokens} word pieces;
-the bundled MiniLM of 6 layers, which has no head for words, adapted for {settings.teacher.epochs} epoch; student of
-{settings.student.layers} layers, weights {loss.soft:g}/{loss.hard:g}/{loss.cosine:g}, T {loss.temperature:g},
+Written by `python -m benchmarks.masked_words`. {data.max_examples} IMDb reviews in blocks of {data.max_tokens} word
+pieces; the bundled MiniLM of 6 layers, which has no head for words, adapted for {settings.teacher.epochs} epoch;
+student of {settings.student.layers} layers, weights {loss.soft:g}/{loss.hard:g}/{loss.cosine:g} at T {loss.temperature:g},
 {settings.training.epochs} epoch. {compute["device"]}, {compute["precision"]}, {compute["threads"]} threads, seed
-{results["seed"]}, {results["elapsed_s"] / 60:.0f} minutes, torch {versions["torch"]}. Demo scale: the released DistilBERT
-read Wikipedia and a book corpus for 90 hours on eight GPUs.
+{results["seed"]}, {results["elapsed_s"] / 60:.0f} minutes, torch {versions["torch"]}. Demo scale: the released
+DistilBERT read Wikipedia and a book corpus for 90 hours on eight GPUs.
 
 | {results["examples"]} hidden words of held-out reviews | teacher | student | always the most frequent word |
 |---|---|---|---|
-| guessed | {results["teacher"]["score"]:.1%} | {results["student"]["score"]:.1%} | {results["majority"]:.1%} |
+| guessed | {teacher:.1%} | {student:.1%} | {blind:.1%} |
 
-The student keeps {results["kept"]:.1%}; both name the same word first at {results["agreement"]:.1%} of the hidden words.
+The student keeps {results["kept"]:.1%}; both name the same word first for {results["agreement"]:.1%} of them.
 
 | sentence | teacher | student |
 |---|---|---|

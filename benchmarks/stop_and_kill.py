@@ -2,9 +2,9 @@
 
     python -m benchmarks.stop_and_kill [KILLS]
 
-For both objectives, each update computed at once and in 3 parts: 30 runs of 30 updates, each stopped after another update
-and resumed; and KILLS (20 unless told) SIGKILLs, half of them aimed at a save. Weights, optimiser and metrics are
-compared by SHA-256 and value. The models are tiny, the runs and files real. Ends with status 1 if one differs.
+For both objectives, each update computed at once and in 3 parts: 30 runs of 30 updates, each stopped after another
+update and resumed; and KILLS (20 unless told) SIGKILLs, half of them aimed at a save. Weights, optimiser and metrics
+are compared by SHA-256 and value. The models are tiny, the runs and files real. Ends with status 1 if one differs.
 """
 
 from __future__ import annotations

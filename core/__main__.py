@@ -12,8 +12,10 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from typing import Any, get_args
 
-from core.config import Settings
+from core import network
+from core.config import Objective, Settings, starting_point
 from core.errors import DistilleryError
 from core.runs import folder as runs
 from core.runs import worker
@@ -28,10 +30,14 @@ FINISHED, FAILED, BAD_SETTINGS, STOPPED = 0, 1, 2, 3
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     options = _parser().parse_args(arguments)
+    # Hugging Face's libraries read it once, when they are first imported; nothing has imported them yet.
+    network.switch_off_unless_asked()
     try:
         if options.command == "resume":
             return _resume(options.run)
-        settings = read_settings_file(options.config) if options.config else Settings()
+        settings = (
+            read_settings_file(options.config) if options.config else starting_point(options.objective or "labels")
+        )
         settings = override(settings, options.set)
         if options.command == "distill":
             return _distil(settings)
@@ -56,7 +62,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (("config", "print the settings as JSON"), ("distill", "train a student")):
         command = commands.add_parser(name, help=text)
-        command.add_argument("--config", type=Path, metavar="FILE", help="settings to start from, a JSON file")
+        start = command.add_mutually_exclusive_group()
+        start.add_argument("--config", type=Path, metavar="FILE", help="settings to start from, a JSON file")
+        start.add_argument(
+            "--objective",
+            choices=get_args(Objective),
+            help="what is learned, with settings that work for it (default: labels)",
+        )
         command.add_argument(
             "--set", action="append", default=[], metavar="SECTION.FIELD=VALUE", help="change one, e.g. loss.soft=3"
         )
@@ -132,13 +144,28 @@ def _report(folder: Path) -> int:
     print(f"{status.state}: {status.sentence}")
     results = runs.read_results(folder)
     if results:
-        teacher, student = results["teacher"], results["student"]
-        print(
-            f"Measured here on the {results['split']} split ({results['examples']} sentences, seed {results['seed']}): "
-            f"teacher {teacher['accuracy']:.1%}, student {student['accuracy']:.1%} "
-            f"({results['kept']:.1%} kept), agreement {results['agreement']:.1%}, majority {results['majority']:.1%}."
-        )
+        for sentence in (_in_one_line(results), *results["notes"]):
+            print(sentence)
     return {"finished": FINISHED, "stopped": STOPPED}.get(status.state, FAILED)
+
+
+def _in_one_line(results: dict[str, Any]) -> str:
+    metric = results["metric"]
+    scores = {model: _score(results[model]["score"], metric) for model in ("teacher", "student")}
+    kept = "" if results["kept"] is None else f" ({results['kept']:.1%} kept)"
+    majority = "" if results["majority"] is None else f", majority {_score(results['majority'], metric)}"
+    return (
+        f"Measured here on the {results['split']} split ({results['examples']} {results['counted']}, seed "
+        f"{results['seed']}), {metric}: teacher {scores['teacher']}, student {scores['student']}{kept}, agreement "
+        f"{_score(results['agreement'], metric)}{majority}."
+    )
+
+
+def _score(value: float | None, metric: str) -> str:
+    """A share in percent; a correlation, which is no share of anything, with three decimals."""
+    if value is None:
+        return "undefined"
+    return f"{value:.3f}" if metric == "correlation" else f"{value:.1%}"
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def load() -> None:
 def load_hub() -> None:
     """The same for the Hub's library, which is quick to load but shares parts with transformers."""
     with _one_at_a_time:
-        import huggingface_hub.errors  # noqa: F401
+        import huggingface_hub.errors
         import huggingface_hub.utils  # noqa: F401
         from huggingface_hub import (  # noqa: F401  everything that core uses of it
             hf_hub_download,

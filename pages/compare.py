@@ -113,7 +113,7 @@ def show_question(usable: list[RunToCompare], unusable: list[RunToCompare]) -> t
     with st.container(horizontal=True, vertical_alignment="center"):
         # Leaving the text field already asks; the button is for those who look for one.
         st.button("Compare", type="primary", key="compare-ask")
-        several = [] if run.kind == "pairs" else [f"All {len(examples)}"]
+        several = [] if run.kind == "pairs" else ["All of them"]
         st.pills(
             "Examples",
             [*examples, *several],

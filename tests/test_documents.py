@@ -17,9 +17,9 @@ from core.data.files import DataError
 from core.data.fingerprint import data_fingerprint
 from core.data.glue import TASKS
 from core.data.labelled import load_labelled
-from core.data.outline import SHORTEST_REST, text_outline
+from core.data.limits import MAX_CHARACTERS
+from core.data.outline import text_outline
 from core.data.part import same_words
-from core.data.tokens import MAX_CHARACTERS, SHORTEST_BLOCK
 from core.errors import DistilleryError
 from core.sections import DataSettings
 from tests import glue_files
@@ -236,7 +236,6 @@ def test_for_masked_words_an_example_is_a_block() -> None:
     assert outline.validation == outline.test == pytest.approx(2.845 * 400, rel=0.05)
     short = text_outline(DataSettings(source="imdb", max_examples=4_000, max_tokens=16), "masked_words")
     assert short.examples == pytest.approx(21.4 * 4_000, rel=0.05)
-    assert SHORTEST_REST == SHORTEST_BLOCK
 
 
 @pytest.mark.parametrize("split", ["auto", "random", "merged"])

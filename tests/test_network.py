@@ -25,6 +25,9 @@ from tests.test_teacher import as_on_the_hub, write
 MODEL = "someone/tiny-bert"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
+GIVEN_UP_S = 15
+"""The library alone would try for 23 s or more. Loading torch on a busy machine is in it."""
+
 Answer = dict[str, Any]
 
 OUTLINE = "from core.models import outline\nanswer(depth=outline.teacher_outline(t).depth)"
@@ -168,7 +171,7 @@ def test_switched_off_the_hub_is_never_asked_and_the_sentence_says_how_to_switch
     for script in (OUTLINE, LOAD):
         said = ask(script, HF_ENDPOINT=hub.address)
         assert said["error"].startswith(f"The model {MODEL} is not on this machine, and the network is off.")
-        assert network.HOW_TO_SWITCH_ON in said["error"] and said["took"] < 5
+        assert network.HOW_TO_SWITCH_ON in said["error"] and said["took"] < GIVEN_UP_S
     assert hub.asked == []
 
 
@@ -186,14 +189,18 @@ def test_a_teacher_is_fetched_once_and_only_its_plain_files(hub, ask, tmp_path) 
     wanted = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
     names = {path.rpartition("/")[2] for path in hub.asked if path.startswith(f"/{MODEL}/resolve/")}
     assert fetched["depth"] == 2 and names == wanted
+    asked = [path.rpartition("/")[2] for path in hub.asked]
+    last = max(place for place, name in enumerate(asked) if name in wanted - {"model.safetensors"})
+    assert asked.index("model.safetensors") > last, "a download that is cut off could look complete"
     stored = {path.name for path in (tmp_path / "hf" / "hub").rglob("snapshots/*/*")}
     assert stored == wanted
     assert hub.tokens == [], "the user's token was sent"
     before = len(hub.asked)
-    loaded = ask(LOAD, **switched_on)
+    assert ask(READY, **switched_on) == fetched
     assert len(hub.asked) == before, "what was fetched is asked for again"
     hub.close()
-    assert ask(LOAD) == loaded and loaded["fingerprint"] == fetched["fingerprint"]
+    loaded = ask(LOAD)
+    assert loaded["fingerprint"] == fetched["fingerprint"] and loaded["words"] > 50
 
 
 @pytest.mark.parametrize(
@@ -212,7 +219,7 @@ def test_a_model_of_the_hub_that_lacks_a_file_is_refused_in_words(hub, ask, miss
 
 def test_a_model_that_the_hub_does_not_have_is_refused_in_words(hub, ask) -> None:
     said = ask(OUTLINE, "someone/else", HF_ENDPOINT=hub.address, **{network.SWITCH: "1"})
-    assert said["error"].startswith("The Hub has no model someone/else") and said["took"] < 5
+    assert said["error"].startswith("The Hub has no model someone/else") and said["took"] < GIVEN_UP_S
 
 
 @pytest.mark.parametrize("answers", [False, True])
@@ -236,5 +243,5 @@ def test_a_hub_that_is_silent_is_given_up_within_seconds(ask, answers) -> None:
         """
         said = ask(dedent(script), HF_ENDPOINT=address, **{network.SWITCH: "1"})
     assert "could not be fetched from the Hub" in said["error"] and "Check the connection" in said["error"]
-    assert said["first"] < 8
-    assert said["again"] < 0.5, "a form that is redrawn waits again"
+    assert said["first"] < GIVEN_UP_S
+    assert said["again"] < 2, "a form that is redrawn waits again"

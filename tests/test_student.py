@@ -13,6 +13,7 @@ from transformers import (
     AutoModelForMaskedLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    BertConfig,
     BertForMaskedLM,
     BertForSequenceClassification,
     BertTokenizer,
@@ -192,6 +193,13 @@ def test_training_the_student_cannot_touch_the_teacher(teacher) -> None:
 def test_a_student_learns_even_from_a_teacher_whose_gradients_are_off(teacher) -> None:
     student = student_for_labels(teacher.requires_grad_(False), StudentSettings(layers=1), seed=0)
     assert all(parameter.requires_grad for parameter in student.parameters())
+
+
+def test_a_student_of_a_teacher_of_scores_gives_scores(teacher) -> None:
+    scores = BertForSequenceClassification(BertConfig(**teacher.config.to_diff_dict() | {"num_labels": 1}))
+    scores.config.problem_type = "regression"
+    student = student_for_labels(scores, StudentSettings(layers=1), seed=0)
+    assert (student.config.problem_type, student.config.num_labels) == ("regression", 1)
 
 
 def narrow(**changes: int) -> StudentSettings:

@@ -30,6 +30,7 @@ from core.data.files import (
     read_lines_across,
 )
 from core.data.glue import TASKS, Task, dev_file, parse_tsv, train_file
+from core.data.limits import SHORTEST_DOCUMENT, SHORTEST_REST
 from core.sections import DataSettings
 
 TEXTS = {"rotten_tomatoes": (8_530, 27.4), "imdb": (24_902, 314.0)}
@@ -43,9 +44,6 @@ COUNTED = 16_000_000
 
 PIECES_PER_WORD = 1.08
 """Word pieces of the vocabulary of bert-base-uncased for each word or sign; 1.06 to 1.12 on six English data sets."""
-
-SHORTEST_REST = 8
-"""A document's rest of fewer word pieces is left out, as where the blocks are cut."""
 
 # A sign of Chinese, Japanese or Korean writing is a word piece of its own.
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_]+|[^\w\s]|_")
@@ -104,7 +102,8 @@ def text_outline(settings: DataSettings, objective: Objective) -> TextOutline:
 def _of_blocks(found: _Found, settings: DataSettings) -> TextOutline:
     room = settings.max_tokens - 2
     lengths = np.concatenate(found.columns)
-    blocks = max(0.01, float((lengths // room + (lengths % room >= SHORTEST_REST)).mean()))
+    is_block = lengths % room >= np.where(lengths < room, SHORTEST_DOCUMENT, SHORTEST_REST)
+    blocks = max(0.01, float((lengths // room + is_block).mean()))
     texts = min(found.rows * len(found.columns), settings.max_examples or math.inf)
     held_out = min(documents.MOST_HELD_OUT, max(1, round(documents.HELD_OUT_SHARE * texts)))
     train, held_out_blocks = max(1, round((texts - 2 * held_out) * blocks)), max(1, round(held_out * blocks))

@@ -14,16 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from core.data.labelled import Part
-
-MAX_CHARACTERS = 10_000
-"""Longer texts are cut before tokenising: tokenisers read all of a text before they cut it to length."""
+from core.data.limits import MAX_CHARACTERS, SHORTEST_DOCUMENT, SHORTEST_REST
+from core.data.part import Part
 
 BATCHES_SORTED_TOGETHER = 32
 """Length grouping sorts this many batches at a time: little padding, and still a new mix in every epoch."""
-
-SHORTEST_BLOCK = 8
-"""A rest of a document with fewer word pieces than this is left out: it says too little to guess a word from."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +108,7 @@ def tokenise(part: Part, tokenizer: PreTrainedTokenizerBase, max_tokens: int) ->
 def tokenise_blocks(documents: list[str], tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> Tokens:
     """Documents cut into consecutive blocks of at most `max_tokens` word pieces, each with its [CLS] and [SEP].
 
-    A document's rest of fewer than `SHORTEST_BLOCK` pieces is left out. Labels are zeros.
+    What is shorter than `SHORTEST_DOCUMENT` or `SHORTEST_REST` pieces is left out. Labels are zeros.
     """
     room = max_tokens - 2
     pieces = _encode(tokenizer, documents, None, add_special_tokens=False)
@@ -122,7 +117,7 @@ def tokenise_blocks(documents: list[str], tokenizer: PreTrainedTokenizerBase, ma
         [first, *document[start : start + room], last]
         for document in pieces
         for start in range(0, len(document), room)
-        if len(document) - start >= SHORTEST_BLOCK
+        if len(document) - start >= (SHORTEST_REST if start else SHORTEST_DOCUMENT)
     ]
     return _joined(blocks, np.zeros(len(blocks), dtype=np.int64), tokenizer.pad_token_id, None)
 
@@ -172,7 +167,8 @@ def _encode(
     if not texts:
         return []
     cut = [[text[:MAX_CHARACTERS] for text in column] for column in (texts, pairs) if column is not None]
-    plain = {"padding": False, "split_special_tokens": True, "return_attention_mask": False}
+    # Documents are longer than any model reads, which the tokeniser would warn of: they are cut afterwards.
+    plain = {"padding": False, "split_special_tokens": True, "return_attention_mask": False, "verbose": False}
     return tokenizer(*cut, **plain | options, return_token_type_ids=False)["input_ids"]
 
 

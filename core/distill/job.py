@@ -21,7 +21,7 @@ from core.distill.recorder import Recorder
 from core.distill.session import Session
 from core.distill.student_stage import distil
 from core.distill.teacher_stage import load_or_make, teach_teacher
-from core.models.outline import check_student, teacher_outline
+from core.models.outline import check_student, ready_teacher
 from core.scoring.result import measure
 
 OBJECTIVES: dict[str, type[Objective]] = {"labels": Labels, "masked_words": MaskedWords}
@@ -40,7 +40,7 @@ def run_job(
     compute = choose_compute(settings.training)
     torch.set_num_threads(compute.threads)
     recorder.preparing("Checking the teacher and reading the texts.")
-    check_student(settings.student, teacher_outline(settings.teacher))
+    check_student(settings.student, ready_teacher(settings))
     key = teacher_key(settings)
     keeper = Keeper(checkpoints, settings.training.checkpoint_every, _facts(settings, key, compute), recorder)
     session = Session(settings, compute, recorder, keeper)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import BertForMaskedLM, DistilBertForMaskedLM
 
 from core.data.masking import Masker
-from core.data.tokens import Batch, Tokens, cut_by_length, to_device
+from core.data.tokens import Tokens, cut_by_length, to_device
 from core.distill import vocabulary_loss as vocabulary
 from core.distill.losses import hidden_cosine_loss
 from core.distill.vocabulary_loss import Weights, WordRows, vocabulary_loss
@@ -128,13 +128,9 @@ def teacher_loss_terms(teacher: MaskedModel, batch: MaskedBatch) -> dict[str, Te
 
 
 @torch.no_grad()
-def best_words(model: MaskedModel, batch: MaskedBatch | Batch, masked: Tensor | None = None) -> Tensor:
-    """What a model, in evaluation mode, takes for the most probable piece at each hidden place, (M,).
-
-    For a plain batch, `masked` (M,) says which of its non-padding positions are hidden.
-    """
-    masked = batch.masked if masked is None else masked
-    return vocabulary.best_words(word_rows(model, _hidden_states(model, batch).index_select(0, masked)))
+def best_words(model: MaskedModel, batch: MaskedBatch) -> Tensor:
+    """What a model, in evaluation mode, takes for the most probable piece at each hidden place, (M,)."""
+    return vocabulary.best_words(word_rows(model, _hidden_states(model, batch).index_select(0, batch.masked)))
 
 
 def word_rows(model: MaskedModel, hidden: Tensor) -> WordRows:
@@ -167,12 +163,9 @@ def _vocabulary_terms(
     return vocabulary_loss(word_rows(student, hidden.index_select(0, asked)), targets, doubts, weights)
 
 
-def _hidden_states(model: MaskedModel, batch: MaskedBatch | Batch) -> Tensor:
+def _hidden_states(model: MaskedModel, batch: MaskedBatch) -> Tensor:
     """Last hidden states at the non-padding positions, (W, H)."""
     mask = batch.attention_mask
-    if not isinstance(batch, MaskedBatch):
-        output = model.base_model(batch.input_ids, attention_mask=mask)
-        return batch.hidden_at_places(output.last_hidden_state)
     if mask is not None and model.config._attn_implementation == "eager":
         # That one adds the mask to the scores.
         mask = torch.zeros_like(mask, dtype=torch.float32).masked_fill_(~mask, torch.finfo(torch.float32).min)

@@ -78,8 +78,14 @@ def fetch_model(hub_id: str) -> Path:
         return found
     from huggingface_hub import snapshot_download
 
+    def fetch() -> str:
+        # The weights last: where they are, a download that was cut off has left nothing out.
+        small = [name for name in NEEDED if name != WEIGHTS]
+        revision = Path(snapshot_download(hub_id, allow_patterns=small, **OPTIONS)).name
+        return snapshot_download(hub_id, revision=revision, allow_patterns=[WEIGHTS], **OPTIONS)
+
     _ask_first(hub_id)
-    folder = Path(_told(hub_id, lambda: snapshot_download(hub_id, allow_patterns=list(NEEDED), **OPTIONS)))
+    folder = Path(_told(hub_id, fetch))
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise ModelError(f"The model {hub_id} on the Hub has no {name}; choose one that has.")

@@ -52,7 +52,8 @@ def show_scores(comparisons: Sequence[ScoreComparison], ends: Ends | None) -> No
     if len(comparisons) == 1:
         _show_one_score(comparisons[0], ends)
     else:
-        show_finding("Both scores for each sentence", mean_times([comparison.answers for comparison in comparisons]))
+        apart = marks.value(sum(comparison.apart for comparison in comparisons) / len(comparisons))
+        show_finding(f"On average they are {apart} apart.", mean_times([each.answers for each in comparisons]))
         st.dataframe(
             score_table(comparisons),
             hide_index=True,
@@ -87,12 +88,13 @@ def gap(comparison: Comparison) -> str:
 def condensed(comparison: Comparison) -> dict[str, dict[str, float]]:
     """Every model's probabilities, by role, with the same labels in the same order and at most `MAX_BARS` of them.
 
-    Where there are more, those that any model finds likely stay and the rest is added up.
+    Where there are more, those that any model says or finds likely stay and the rest is added up.
     """
     shares = {role: answer.probabilities for role, answer in comparison.answers.items()}
     labels = list(dict.fromkeys(label for given in shares.values() for label in given))
     if len(labels) > MAX_BARS:
-        labels.sort(key=lambda label: -max(given.get(label, 0.0) for given in shares.values()))
+        said = {answer.label for answer in comparison.answers.values()}
+        labels.sort(key=lambda label: (label not in said, -max(given.get(label, 0.0) for given in shares.values())))
         labels, rest = labels[: MAX_BARS - 1], labels[MAX_BARS - 1 :]
         others = f"{len(rest)} other labels"
         return {
@@ -102,13 +104,11 @@ def condensed(comparison: Comparison) -> dict[str, dict[str, float]]:
     return {role: {label: given.get(label, 0.0) for label in labels} for role, given in shares.items()}
 
 
-def bars(probabilities: Mapping[str, float], colour: str) -> str:
-    """SVG: one bar for each label with its per cent, the most probable in bold."""
-    text, track = text_colour(theme_type()), grid_colour(theme_type())
-    winner = max(probabilities, key=lambda label: probabilities[label])
-    drawing = ""
+def bars(probabilities: Mapping[str, float], said: str, colour: str) -> str:
+    """SVG: one bar for each label with its per cent; the label that is said stands in bold."""
+    text, track, drawing = text_colour(theme_type()), grid_colour(theme_type()), ""
     for place, (label, share) in enumerate(probabilities.items()):
-        y, weight = place * ROW, 700 if label == winner else 400
+        y, weight = place * ROW, 700 if label == said else 400
         words = f'y="{y + 22}" font-size="17" font-weight="{weight}" fill="{text}"'
         box = f'x="0" y="{y + 32}" height="{BAR}" rx="4"'
         drawing += f'<text x="0" {words}>{escape(short(label, 40))}</text>'
@@ -182,10 +182,10 @@ def time_column() -> dict:
     return st.column_config.NumberColumn(format="%.1f", width=90, help=HOW_MEASURED)
 
 
-def sure_column(role: str) -> dict:
-    """How a table shows a probability in per cent."""
+def sure_column(role: str, width: int) -> dict:
+    """How a table shows a probability in per cent, so many pixels wide."""
     return st.column_config.ProgressColumn(
-        "sure", min_value=0, max_value=100, format="%.1f %%", color=COLOURS[role], width=150
+        "sure", min_value=0, max_value=100, format="%.1f %%", color=COLOURS[role], width=width
     )
 
 
@@ -196,8 +196,9 @@ def _show_one(comparison: Comparison) -> None:
     for column, (role, answer) in zip(columns, comparison.answers.items(), strict=True):
         with column.container(border=True, height="stretch"):
             show_card_head(role, "says", answer.label, answer.milliseconds)
-            said = ", ".join(f"{clean(label)} {numbers.percent(share)}" for label, share in shares[role].items())
-            st.image(bars(shares[role], COLOURS[role]), width="stretch", alt=f"{TITLES[role]}: {said}")
+            spoken = ", ".join(f"{clean(label)} {numbers.percent(share)}" for label, share in shares[role].items())
+            picture = bars(shares[role], answer.label, COLOURS[role])
+            st.image(picture, width="stretch", alt=f"{TITLES[role]}: {spoken}")
 
 
 def _show_one_score(comparison: ScoreComparison, ends: Ends | None) -> None:
@@ -240,7 +241,7 @@ def _columns(roles: list[str]) -> dict:
     }
     for role in roles:
         config[f"{TITLES[role]} says"] = st.column_config.TextColumn(width=100)
-        config[f"{TITLES[role]} sure"] = sure_column(role)
+        config[f"{TITLES[role]} sure"] = sure_column(role, width=150)
         config[f"{TITLES[role]} ms"] = time_column()
     return config
 

@@ -97,9 +97,9 @@ def field(
     disabled: bool = False,
     on_change: Callable[[], None] | None = None,
     without: str = "",
-    empty: str = "all",
+    empty: str = "",
 ) -> None:
-    """The widget of one setting. `without` leaves out one of its options, `empty` says what no number means."""
+    """The widget of one setting. `without` leaves out one of its options; `empty` stands where nothing is filled in."""
     model = SECTIONS[section]
     info = model.model_fields[name]
     more = extra(model, name)
@@ -111,17 +111,17 @@ def field(
     elif kind is bool:
         st.checkbox(info.title, **common)
     elif kind is str:
-        st.text_input(info.title, max_chars=rule(model, name, "max_length"), **common)
+        st.text_input(info.title, max_chars=rule(model, name, "max_length"), placeholder=empty or None, **common)
     else:
         _number(model, name, kind, empty, common)
 
 
-def fields_in_columns(section: str, names: tuple[str, ...], first_width: float = 1) -> None:
-    """Widgets beside each other; the first column is `first_width` times as wide as the others."""
+def fields_in_columns(section: str, names: tuple[str, ...], first_width: float = 1, empty: str = "") -> None:
+    """Widgets beside each other; the first is `first_width` times as wide as the others. For `empty` see `field`."""
     columns = st.columns([first_width, *[1] * (len(names) - 1)], vertical_alignment="bottom")
     for column, name in zip(columns, names, strict=True):
         with column:
-            field(section, name)
+            field(section, name, empty=empty)
 
 
 def _number(model: type[BaseModel], name: str, kind: type, empty: str, common: dict[str, Any]) -> None:
@@ -137,7 +137,7 @@ def _number(model: type[BaseModel], name: str, kind: type, empty: str, common: d
         max_value=kind(high) if math.isfinite(high) else None,
         step=kind(more.get("step", 1 if kind is int else 0.1)),
         format=more.get("format") or ("%d" if kind is int else "%.2f"),
-        placeholder=empty if optional else None,
+        placeholder=(empty or "all") if optional else None,
         **common,
     )
 

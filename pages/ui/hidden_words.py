@@ -35,8 +35,11 @@ if TYPE_CHECKING:
 ROW, BAR, LONGEST = 46, 10, 20
 """Pixels: one word with its bar, and the bar; and the most characters of a word."""
 
-LINE, HEAD, ROOM = 38, 40, 12
-"""Of a picture with two lists: pixels of one line and of the names above, and how many letters have room."""
+LINE, HEAD, FOOT = 38, 40, 28
+"""Of a picture with two lists: pixels of one line, of the names above and of the words below."""
+
+ROOM, ROOM_BELOW = (13, 10), 44
+"""How many letters there is room for: in a list, on a wide picture and on a narrow one, and below the lists."""
 
 
 def show_hidden_words(found: Sequence[HiddenWords]) -> None:
@@ -71,8 +74,8 @@ def shared_words(found: HiddenWords) -> str:
     """Which of the words are on every list, in one line."""
     shared = [word for place in range(found.guessed) for word in found.shared(place)]
     named = sum(len(words) for words in next(iter(found.answers.values())).places)
-    if not shared:
-        return f"None of the {named} words is on both lists."
+    if not shared or found.guessed > 1:
+        return f"{len(shared) or 'None'} of the {named} words {'are' if len(shared) > 1 else 'is'} on both lists."
     return f"On both lists: {', '.join(clean(word) for word in shared)} ({len(shared)} of {named})."
 
 
@@ -105,10 +108,11 @@ def word_bars(words: Sequence[Word], shared: Sequence[str], top: float, colour: 
     return svg(ROW * len(words), drawing)
 
 
-def two_lists(teacher: Sequence[Word], student: Sequence[Word], top: float, lines: int) -> str:
+def two_lists(teacher: Sequence[Word], student: Sequence[Word], top: float, lines: int, changes: Sequence[str]) -> str:
     """SVG: the teacher's words on the left, the student's on the right, and a line between words that both name.
 
-    Bars grow outwards, the longest for a probability of `top`. The height is that of `lines` words, whatever is there.
+    Bars grow outwards, the longest for a probability of `top`. Below stand the `changes` of the student's first word.
+    The height is that of `lines` words, whatever is there.
     """
     # Words large enough for the back of a room.
     sizes = style("word", 22, narrow=15) + style("name", 16, narrow=14) + style("share", 16, narrow=12)
@@ -119,7 +123,18 @@ def two_lists(teacher: Sequence[Word], student: Sequence[Word], top: float, line
             ends = f'y1="{_middle(place)}" y2="{_middle(places[word.text])}"'
             look = f'stroke="{text_colour(theme_type())}" stroke-width="3" stroke-linecap="round"'
             drawing += f'<line x1="45%" x2="55%" {ends} {look}/>'
-    return svg(HEAD + LINE * lines, drawing)
+    below = f'y="{HEAD + LINE * lines + 22}" fill="{text_colour(theme_type())}"'
+    drawing += f'<text class="share" x="0" {below}>{escape(how_it_changed(changes))}</text>'
+    return svg(HEAD + LINE * lines + FOOT, drawing)
+
+
+def how_it_changed(changes: Sequence[str]) -> str:
+    """The student's first words one after the other, as many of the last ones as fit on a line."""
+    kept = [short(word, LONGEST) for word in changes]
+    start = "First word so far: "
+    while len(kept) > 1 and len(start) + len(" → ".join(kept)) > ROOM_BELOW:
+        kept, start = kept[1:], "First word so far: … → "
+    return start + " → ".join(kept)
 
 
 def table(found: Sequence[HiddenWords]) -> pd.DataFrame:
@@ -170,13 +185,13 @@ def _show_several(found: Sequence[HiddenWords]) -> None:
     )
     config: dict = {
         "Agree": st.column_config.TextColumn(width=60),
-        "Sentence": st.column_config.TextColumn(width=300),
+        "Sentence": st.column_config.TextColumn(width=260),
         "Word": st.column_config.TextColumn(width=60),
-        "On both lists": st.column_config.TextColumn(width=210),
+        "On both lists": st.column_config.TextColumn(width=120),
     }
     for role in found[0].answers:
         config[f"{TITLES[role]} says"] = st.column_config.TextColumn(width=100)
-        config[f"{TITLES[role]} sure"] = sure_column(role)
+        config[f"{TITLES[role]} sure"] = sure_column(role, width=115)
         config[f"{TITLES[role]} ms"] = time_column()
     st.dataframe(
         rows,
@@ -192,7 +207,8 @@ def _list(role: str, words: Sequence[Word], top: float) -> str:
     near, inner, anchor = ("44%", "43%", "end") if left else ("56%", "57%", "start")
     far, far_anchor = ("0", "start") if left else ("100%", "end")
     colour = TEACHER if left else STUDENT
-    drawing = f'<text class="name" font-weight="600" x="{near}" y="20" text-anchor="{anchor}" fill="{colour_of_text}">{TITLES[role]}</text>'
+    head = f'x="{near}" y="20" text-anchor="{anchor}" font-weight="600" fill="{colour_of_text}"'
+    drawing = f'<text class="name" {head}>{TITLES[role]}</text>'
     drawing += f'<rect x="{0 if left else 56}%" width="44%" y="30" height="4" rx="2" fill="{colour}"/>'
     for place, word in enumerate(words):
         y, width = _middle(place), 44 * min(word.probability / top, 1)
@@ -204,7 +220,7 @@ def _list(role: str, words: Sequence[Word], top: float) -> str:
         text = short(word.text, LONGEST)
         drawing += (
             f'<text class="word" x="{inner}" y="{y + 7}" text-anchor="{anchor}" font-weight="{weight}" '
-            f'fill="{colour_of_text}" {fit(text, ROOM, ROOM)}>{escape(text)}</text>'
+            f'fill="{colour_of_text}" {fit(text, *ROOM)}>{escape(text)}</text>'
             f'<text class="share" x="{far}" y="{y + 6}" text-anchor="{far_anchor}" fill="{colour_of_text}">'
             f"{numbers.percent(word.probability, 0)}</text>"
         )

@@ -10,8 +10,12 @@ from pages.ui.complaints import show_problems
 from pages.ui.draft import Draft
 from pages.ui.numbers import plural
 
-ROWS = (("path", "task", "split"), ("text_column", "pair_column", "label_column", "label_kind"))
-"""Fields below the choice of data."""
+PLACES = {
+    "glue_folder": "the folder with SST-2, MRPC and so on inside",
+    "csv": "for example reviews.csv",
+    "text": "a .txt file, or a folder of them",
+}
+"""What a path is asked for, by the choice of data."""
 
 
 def show_data(draft: Draft) -> None:
@@ -23,9 +27,12 @@ def show_data(draft: Draft) -> None:
     for column, name in zip(columns[1:], ("max_examples", "max_tokens", "split_seed"), strict=True):
         with column:
             form.field("data", name)
-    for row in ROWS:
-        if shown := tuple(name for name in row if form.matters("data", name)):
-            form.fields_in_columns("data", shown, first_width=2 if shown[0] == "path" else 1)
+    if place := tuple(name for name in ("path", "task", "split") if form.matters("data", name)):
+        empty = PLACES.get(form.value_of("data", "source"), "")
+        form.fields_in_columns("data", place, first_width=2 if "path" in place else 1, empty=empty)
+    names = ("text_column", "pair_column", "label_column", "label_kind")
+    if columns_of_csv := tuple(name for name in names if form.matters("data", name)):
+        form.fields_in_columns("data", columns_of_csv)
     show_problems(draft, "data")
     if draft.texts:
         st.caption(
@@ -42,7 +49,7 @@ def show_teacher(draft: Draft) -> None:
             form.field("teacher", name)
     for name in ("path", "hub_id"):
         if form.matters("teacher", name):
-            form.field("teacher", name)
+            form.field("teacher", name, empty="a folder with config.json, model.safetensors and the words")
     show_problems(draft, "teacher")
     known = _in_words(draft.teacher) if draft.teacher else ""
     st.caption(f"{known}It is trained once for these choices and then kept: later runs start with the student.")

@@ -71,11 +71,10 @@ def recorded_ends(frames: list[Frame]) -> Ends:
     return marks.round_ends(row[0] for frame in frames for row in (*frame.teacher, *frame.student))
 
 
-def first_words(frames: list[Frame], number: int, most: int = 5) -> list[str]:
-    """The student's first word for one sentence, each time that it changed; of many, the last ones."""
+def first_words(frames: list[Frame], number: int) -> list[str]:
+    """The student's first word for one sentence, each time that it changed."""
     words = [frame.student[number][0].text for frame in frames if frame.student[number]]
-    changed = words[:1] + [later for earlier, later in pairwise(words) if later != earlier]
-    return changed[-most:]
+    return words[:1] + [later for earlier, later in pairwise(words) if later != earlier]
 
 
 def _show_frame(folder: Path, settings: Settings, training: bool) -> None:
@@ -87,7 +86,8 @@ def _show_frame(folder: Path, settings: Settings, training: bool) -> None:
         return
     words, width = settings.objective == "masked_words", _width(frames[0])
     names = () if words else label_names(folder, width)
-    st.caption(_meaning(words, names) + (" Move the slider back to see how the student began." * (len(frames) > 1)))
+    how = " Move the slider back to see how the student began." if len(frames) > 1 else ""
+    st.caption(_meaning(words, names) + how)
     step = _chosen_step(folder.name, [frame.step for frame in frames], follow=training)
     seen = [frame for frame in frames if frame.step <= step]
     if words:
@@ -142,8 +142,8 @@ def _show_one_mask(sentence: str, number: int, frames: list[Frame], seen: list[F
         return
     recorded = [word.probability for frame in frames for row in (frame.teacher, frame.student) for word in row[number]]
     said = f"Teacher: {_spoken(teacher)}. Student: {_spoken(student)}."
-    st.image(two_lists(teacher, student, max(*recorded, 1e-9), WORDS), width="stretch", alt=said)
-    st.caption(as_label(f"Student's first word so far: {' → '.join(first_words(seen, number))}", 200))
+    picture = two_lists(teacher, student, max(*recorded, 1e-9), WORDS, first_words(seen, number))
+    st.image(picture, width="stretch", alt=said)
 
 
 def _show_scores(probes: tuple[str, ...], frame: Frame, ends: Ends) -> None:

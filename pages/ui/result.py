@@ -95,7 +95,7 @@ def headline(results: dict[str, Any], settings: Settings) -> str:
         return (
             f"{'Without a teacher, the small model' if control else 'The student'} guesses "
             f"{numbers.score(student['score'], metric)} of the hidden words, {'the' if control else 'its'} teacher "
-            f"{numbers.score(teacher['score'], metric)}: {numbers.percent(results['kept'], 0)} kept. It is {cost}."
+            f"{numbers.score(teacher['score'], metric)}: {numbers.percent(results['kept'], 0)} kept. The student is {cost}."
         )
     how = "Without a teacher, the small model reaches" if is_control(settings.loss) else "The student kept"
     return f"{how} {numbers.percent(results['kept'])} of the teacher's {metric}, is {cost}."
@@ -214,8 +214,8 @@ def _why_not_smaller(results: dict[str, Any]) -> str:
     outside = {name: results[name]["parameters"] - results[name]["encoder_parameters"] for name in MODELS}
     layers = 1 - student["encoder_parameters"] / teacher["encoder_parameters"]
     return (
-        f"Why not 40 % smaller: {numbers.millions(outside['teacher'])} of this teacher's "
-        f"{numbers.millions(teacher['parameters'])} parameters are not in its layers but mostly in its word list; of "
-        f"the student's, {numbers.millions(outside['student'])}. Its layers, the part that computes, are "
+        f"Why not 40 % smaller: of this teacher's {numbers.millions(teacher['parameters'])} parameters "
+        f"{numbers.millions(outside['teacher'])} are not in its layers but mostly in its word list, and the student "
+        f"has {numbers.millions(outside['student'])} of that kind too. Its layers, the part that computes, are "
         f"{numbers.percent(layers, 0)} smaller."
     )

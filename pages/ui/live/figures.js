@@ -20,7 +20,7 @@ export function lossFigure(view) {
   const lines = curveLines(view, "loss", { colour, width: 2.5, says: "loss" })
   return {
     title: student ? "Total loss" : "Teacher’s loss",
-    unit: student ? "weighted sum" : "cross-entropy",
+    unit: student ? "weighted sum" : metricOf(view.run).teacherLoss,
     traces: lines.traces,
     y: lossRange(view, lines.traces),
     labels: endLabels([{ text: student ? "total" : "teacher", colour, ...lines.end }]),

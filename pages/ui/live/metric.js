@@ -2,7 +2,9 @@
 
 import { decimals, percent } from "./numbers.js"
 
-const SHARE = { show: percent, factor: 100, hover: "%{y:.3g} %", tick: 5, fineTick: 1, bounds: [0, 100], empty: [45, 100] }
+const SHARE = {
+  teacherLoss: "cross-entropy", show: percent, factor: 100, hover: "%{y:.3g} %", tick: 5, fineTick: 1, bounds: [0, 100], empty: [45, 100],
+}
 const METRICS = {
   accuracy: {
     ...SHARE,
@@ -17,7 +19,7 @@ const METRICS = {
   "masked-word accuracy": {
     ...SHARE,
     empty: [0, 60],
-    name: "guesses right",
+    name: "guesses",
     title: "Masked-word accuracy",
     units: { teacher: "% right", student: "% right, and % agreeing" },
     sameAnswer: "the same word from both",
@@ -26,6 +28,7 @@ const METRICS = {
     agree: score => `; they give the same word for ${score}`,
   },
   correlation: {
+    teacherLoss: "squared error",
     show: decimals, factor: 1, hover: "%{y:.3f}", tick: 0.05, fineTick: 0.01, bounds: [-1, 1], empty: [0, 1],
     name: "correlation",
     title: "Correlation",
