@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +12,7 @@ import streamlit as st
 from core.errors import DistilleryError
 from core.runs import folder as runs
 from core.runs.comparable import Kind, RunToCompare, comparable_runs, model_folders
-from core.scoring.answers import Lines, ScoreComparison, answers, is_loaded, read_lines, read_pair
+from core.scoring.answers import FEW, Lines, ScoreComparison, answers, is_loaded, read_lines, read_pair
 from core.scoring.hidden_words import guesses
 from pages.ui import numbers
 from pages.ui.answers import show_answers, show_scores
@@ -155,20 +156,21 @@ def show_both(run: RunToCompare, texts: Sequence[str]) -> None:
     folder = runs.run_folder(run.run_id)
     models, longest = model_folders(folder), run.settings.data.max_tokens
     if run.kind == "words":
-        show_hidden_words(asking(models, lambda: guesses(models, texts, longest)))
+        show_hidden_words(asking(models, len(texts), lambda: guesses(models, texts, longest)))
         return
     first, second = (texts[:1], texts[1:]) if run.kind == "pairs" else (texts, None)
-    found = asking(models, lambda: answers(models, first, longest, second))
+    found = asking(models, len(first), lambda: answers(models, first, longest, second))
     if isinstance(found[0], ScoreComparison):
         show_scores(found, ends_of(run, folder))
     else:
         show_answers(found)
 
 
-def asking(models: dict[str, Path], ask: Callable[[], Found]) -> Found:
-    """What `ask` returns; says so while the models have to be opened first."""
+def asking(models: dict[str, Path], count: int, ask: Callable[[], Found]) -> Found:
+    """What `ask` returns; says so while the models have to be opened first, or are asked about many sentences."""
     if is_loaded(models):
-        return ask()
+        with st.spinner("Asking both models.") if count > FEW else nullcontext():
+            return ask()
     with st.spinner("Opening both models. This takes a few seconds, once."), st.skeleton(height=240):
         return ask()
 

@@ -6,11 +6,15 @@ Nothing is replaced: the runs take the ways that a user's own teacher and own da
 from __future__ import annotations
 
 import csv
+import gc
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import permutations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from transformers import BertForSequenceClassification
 
@@ -31,7 +35,7 @@ SMALL = (
 )  # fmt: skip
 MASKED = (
     "objective=masked_words", 'probes=["the film is [MASK] and funny ."]', "data.max_tokens=16",
-    "teacher.epochs=12", "teacher.learning_rate=5e-3",
+    "teacher.epochs=12", "teacher.batch_size=8", "teacher.learning_rate=3e-3",
 )  # fmt: skip
 """What makes the small run one that learns words."""
 
@@ -75,6 +79,17 @@ def teachable(labels: int = 2) -> BertForSequenceClassification:
             if parameter.dim() == 2:
                 parameter.mul_(0.5)
     return model
+
+
+@contextmanager
+def world_of(home: Path) -> Iterator[Path]:
+    """Runs within the block live below `home`, where teachers are trained once and then found in the cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DISTILLERY_HOME", str(home))
+        # Every run ends with a garbage collection, which need not look at the libraries each time.
+        gc.freeze()
+        yield home
+        gc.unfreeze()
 
 
 def run_once(name: str, *assignments: str, leaving=lambda: False) -> Path:

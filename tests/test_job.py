@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import math
 import shutil
 from collections.abc import Iterator
@@ -28,7 +27,7 @@ from core.runs import folder as runs
 from core.runs.execute import execute
 from core.runs.owner import this_process
 from core.scoring.predict import accuracy, agreement, predict
-from tests.small_runs import digest, events, listing, run_once, settings_of
+from tests.small_runs import digest, events, listing, run_once, settings_of, world_of
 from tests.test_loop import one_thread  # noqa: F401  used by every test here
 
 COMPUTE = Compute(torch.device("cpu"), "fp32", 1)
@@ -36,14 +35,9 @@ COMPUTE = Compute(torch.device("cpu"), "fp32", 1)
 
 @pytest.fixture(scope="module", autouse=True)
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """One home for this module, so that the teacher is trained once and then found in the cache."""
-    home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DISTILLERY_HOME", str(home))
-        # Every run ends with a garbage collection, which need not look at the libraries each time.
-        gc.freeze()
+    """One home for all tests of this file."""
+    with world_of(tmp_path_factory.mktemp("home")) as home:
         yield home
-        gc.unfreeze()
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gc
 import json
 import shutil
 from collections.abc import Iterator
@@ -19,19 +18,16 @@ from core.models.saved import load_model
 from core.runs import folder as runs
 from core.runs.execute import execute
 from core.settings_file import override
-from tests.small_runs import GOOD, MASKED, SMALL, events, reviews, run_once, write_inputs
+from tests.small_runs import GOOD, MASKED, SMALL, events, reviews, run_once, world_of, write_inputs
 from tests.test_loop import one_thread  # noqa: F401  used by every test here
 
 
 @pytest.fixture(scope="module", autouse=True)
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DISTILLERY_HOME", str(home))
+    """One home for all tests of this file."""
+    with world_of(tmp_path_factory.mktemp("home")) as home:
         write_inputs(home / "inputs")
-        gc.freeze()
         yield home
-        gc.unfreeze()
 
 
 def finished(name: str, *assignments: str) -> Path:
@@ -152,8 +148,8 @@ def test_a_batch_in_parts_learns_the_same_but_for_dropout(world: Path) -> None:
 @pytest.mark.timeout(300)
 def test_a_compiled_student_learns_the_same(world: Path) -> None:
     """The compiled code may round differently, and the saved student must not know of it."""
-    plain = finished("not-compiled", "training.epochs=1")
-    compiled = finished("compiled", "training.epochs=1", "training.compile=true")
+    plain = finished("not-compiled", "training.epochs=1", "student.layers=1")
+    compiled = finished("compiled", "training.epochs=1", "student.layers=1", "training.compile=true")
     losses = [[step["loss"] for step in events(folder, "step")] for folder in (plain, compiled)]
     assert losses[1][0] == pytest.approx(losses[0][0], rel=0.2)
     names = [set(load_model(folder / "student")[0].state_dict()) for folder in (plain, compiled)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tomllib
 from collections.abc import Iterator
@@ -172,6 +173,66 @@ def test_a_chart_says_its_finding_in_words(page, site, run):
         "At step 96 the student is right on 82.5\u202f% of the held-out sentences, the teacher on 86.2\u202f%; "
         "they agree on 88.7\u202f%.",
     )
+
+
+@pytest.fixture
+def run_of(site: Server, request: pytest.FixtureRequest):
+    """A run of a metric, at step 100 of 400."""
+
+    def make(metric: str) -> SyntheticRun:
+        made = SyntheticRun(site.home, "".join(sign if sign.isalnum() else "-" for sign in request.node.name))
+        made.append(*teacher_events(60, metric=metric), *student_events(400, last=100, metric=metric))
+        return made
+
+    return make
+
+
+SPOKEN = {
+    "masked-word accuracy": (
+        ["41.8\u202f%", "22.6\u202f%", "31.2\u202f%"],
+        ["Student guesses", "Teacher guesses", "the same word from both", "72.4\u202f% kept"],
+        "Masked-word accuracy",
+        {"agreement", "student", "teacher 31.2\u202f%", "majority"},
+        "At step 96 the student guesses 22.6\u202f% of the hidden words, the teacher 31.2\u202f%; they give the same "
+        "word for 41.8\u202f%.",
+    ),
+    "correlation": (
+        ["0.811", "0.768", "0.874"],
+        ["Student correlation", "Teacher correlation", "correlation of both models’ scores", "87.8\u202f% kept"],
+        "Correlation",
+        {"agreement", "student", "teacher 0.874"},
+        "At step 96 the student’s scores correlate with the true ones at 0.768, the teacher’s at 0.874; with each "
+        "other at 0.811.",
+    ),
+}
+
+
+@pytest.mark.parametrize("metric", SPOKEN)
+def test_every_metric_has_words_and_numbers_of_its_own(page, site, run_of, metric):
+    numbers, phrases, title, labels, finding = SPOKEN[metric]
+    watch(page, site, run_of(metric))
+    assert [tile(page, name).inner_text() for name in ("agreement", "student", "teacher")] == numbers
+    for phrase in phrases:
+        expect(page.locator(".live-numbers")).to_contain_text(phrase)
+    expect(page.locator(f"{SCORES} figcaption")).to_contain_text(title)
+    assert set(page.locator(f"{SCORES} .live-label").all_inner_texts()) == labels
+    expect(page.locator(f"{SCORES} [role=img]")).to_have_attribute("aria-label", finding)
+    expect(page.locator(".live-speed")).to_contain_text("texts a second")
+
+
+def test_a_correlation_is_drawn_as_what_it_is_and_may_be_negative(page, site, run_of):
+    watch(page, site, run_of("correlation"))
+    low, high = page.evaluate(f"() => document.querySelector('{SCORES} .live-plot')._fullLayout.yaxis.range")
+    assert -0.15 <= low < -0.06 and 0.9 <= high <= 1, "shares would be drawn from 0 to 100"
+
+
+@pytest.mark.parametrize("metric", ["F1", "constructor", 3, None])
+def test_a_metric_from_elsewhere_is_read_as_a_share(page, site, run_of, metric):
+    run = run_of("accuracy")
+    lines = run.metrics.read_text().replace('"metric":"accuracy"', f'"metric":{json.dumps(metric)}')
+    run.metrics.write_text(lines)
+    watch(page, site, run)
+    expect(tile(page, "student")).to_have_text("82.5\u202f%")
 
 
 def test_a_lost_value_leaves_a_gap_and_zero_is_drawn(page, site, run):
@@ -430,14 +491,17 @@ def test_numbers_are_spoken_as_the_dashboard_speaks(page, site, run):
     said = page.evaluate(
         """async () => {
           const style = document.querySelector('link[href$="live.css"]').href
-          const { percent, plain, count, timeLeft, timeTaken } = await import(style.replace("live.css", "numbers.js"))
+          const numbers = await import(style.replace("live.css", "numbers.js"))
+          const { decimals, percent, plain, count, timeLeft, timeTaken } = numbers
           return [percent(0.862), percent(1), percent(null), plain(0), plain(1.5), plain(0.0123), plain(0.00002),
-                  plain(1234), count(10000), timeLeft(8), timeLeft(44), timeLeft(134), timeLeft(0), timeTaken(134)]
+                  plain(1234), count(10000), timeLeft(8), timeLeft(44), timeLeft(134), timeLeft(0), timeTaken(134),
+                  decimals(0.8617), decimals(-0.05), decimals(null)]
         }"""
     )
     assert [text.replace("\u202f", " ") for text in said] == [
         "86.2 %", "100 %", "–", "0", "1.50", "0.0123", "2.00 × 10⁻⁵",
         "1 230", "10 000", "under 10 s", "about 40 s", "about 2 min", "almost done", "2 min 14 s",
+        "0.862", "−0.050", "–",
     ]  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,20 +14,15 @@ from core.config import WEIGHT_PRESETS
 from core.distill.cache import teacher_key
 from core.models.saved import load_model
 from core.runs import folder as runs
-from tests.small_runs import MASKED, digest, events, listing, run_once, settings_of
+from tests.small_runs import MASKED, digest, events, listing, run_once, settings_of, world_of
 from tests.test_loop import one_thread  # noqa: F401  used by every test here
 
 
 @pytest.fixture(scope="module", autouse=True)
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """One home for all tests: the teacher is adapted once and then found in the cache."""
-    home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DISTILLERY_HOME", str(home))
-        # Every run ends with a garbage collection, which need not look at the libraries each time.
-        gc.freeze()
+    """One home for all tests of this file."""
+    with world_of(tmp_path_factory.mktemp("home")) as home:
         yield home
-        gc.unfreeze()
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from core.config import Settings
+from core.config import Settings, starting_point
 from core.data import bundle
 from core.runs import folder as runs
 from core.runs import worker
@@ -248,9 +248,68 @@ def test_a_finished_run_can_be_read_aloud(home):
     badges = [each.value for each in at.markdown if "-badge[" in each.value]
     assert sum("[paper]" in badge for badge in badges) == 3
     assert any("[measured here]" in badge for badge in badges) and any("[demo scale]" in badge for badge in badges)
-    assert "Why not 40 % smaller: 11.9" in words(at), "the word list is half of this teacher"
+    assert f"of this teacher's 22.7{THIN}M parameters 12.1{THIN}M are not in its layers" in words(at)
     assert "1" + THIN + "066 test sentences" in words(at)
     assert asked_for(press(at, "Talk to both")) == folder.name
+
+
+def test_masked_words_are_read_as_hidden_words(home):
+    folder = make_run(home, results=WORDS_RESULTS)
+    at = open_page(DISTIL, run=folder.name)
+    said = words(at)
+    assert f"The student guesses 24.1{THIN}% of the hidden words, its teacher 31.0{THIN}%: 78{THIN}% kept." in said
+    assert f"28{THIN}412 masked words in test texts that no training here had seen" in said and "±0.5 points" in said
+    assert metric(at, "Guessing") == f"5.2{THIN}%" and metric(at, "Agreement") == f"46.8{THIN}%"
+    assert "Words are guessed at 15 % of the word pieces, the same ones for both models." in plain(at), "a note"
+    assert f"4.2{THIN}ms a text" in said
+
+
+def test_a_correlation_is_no_share_of_anything(home):
+    folder = make_run(home, results=SCORE_RESULTS)
+    at = open_page(DISTIL, run=folder.name)
+    said = words(at)
+    assert f"The student kept 95.2{THIN}% of the teacher's correlation" in said
+    assert {each.label: each.value for each in at.metric if "." in each.value and "%" not in each.value} == {
+        "Student's correlation": "0.832",
+        "Teacher's correlation": "0.874",
+        "Agreement": "0.921",
+    }
+    assert "−0.042 against the teacher" in said and "points" not in said
+    assert "Guessing" not in said, "always giving the same score correlates with nothing"
+    assert f"1{THIN}500 official dev pairs that no training here had seen" in said and "a pair" in said
+    assert "GLUE's development set: its test labels are not public" in plain(at)
+
+
+def test_a_correlation_that_is_undefined_is_said_to_be(home):
+    undefined = {"student": RESULTS["student"] | {"score": None}, "kept": None, "agreement": None}
+    folder = make_run(home, results=SCORE_RESULTS | undefined)
+    at = open_page(DISTIL, run=folder.name)
+    assert "The student's correlation cannot be said, because its answers are all alike" in words(at)
+    assert metric(at, "Student's correlation") == numbers.UNKNOWN == metric(at, "Quality kept")
+    for page in (HOME, RUNS):
+        open_page(page)
+
+
+def test_a_control_of_masked_words_does_not_claim_a_teacher(home):
+    raw = starting_point("masked_words").model_dump(mode="json") | {"loss": {"soft": 0.0, "cosine": 0.0}}
+    folder = make_run(home, results=WORDS_RESULTS, settings=parse_settings(raw))
+    assert "Without a teacher, the small model guesses" in words(open_page(DISTIL, run=folder.name))
+
+
+def test_a_note_is_never_markdown(home):
+    folder = make_run(home, results=RESULTS | {"notes": ["![x](http://evil.example/x.png)"], "split": "**bold**"})
+    at = open_page(DISTIL, run=folder.name)
+    assert "![x](" not in words(at) and "**bold**" not in words(at)
+
+
+def test_a_student_as_large_as_its_teacher_is_told_of_its_own_teacher(home):
+    """The word list of another teacher than the bundled one is another."""
+    teacher = RESULTS["teacher"] | {"parameters": 109_483_778, "encoder_parameters": 85_054_464, "size_mb": 438.0}
+    student = RESULTS["student"] | {"parameters": 88_000_000, "encoder_parameters": 63_790_848, "size_mb": 352.0}
+    folder = make_run(home, results=RESULTS | {"teacher": teacher, "student": student})
+    at = open_page(DISTIL, run=folder.name)
+    assert f"of this teacher's 109{THIN}M parameters 24.4{THIN}M are not in its layers" in words(at)
+    assert f"are 25{THIN}% smaller." in words(at)
 
 
 def test_a_control_does_not_claim_a_teacher(home):
@@ -318,6 +377,11 @@ BROKEN = {
     "half a result": ("results.json", '{"teacher": {'),
     "a result of another program": ("results.json", '{"score": 3}'),
     "a result with words for numbers": ("results.json", json.dumps(RESULTS | {"kept": "much"})),
+    "a result without a number": ("results.json", json.dumps({n: v for n, v in RESULTS.items() if n != "majority"})),
+    "a result with a metric of its own": ("results.json", json.dumps(RESULTS | {"metric": "**F1**"})),
+    "a result that counted something else": ("results.json", json.dumps(RESULTS | {"counted": ["sentences"]})),
+    "a result with notes that are none": ("results.json", json.dumps(RESULTS | {"notes": [{"a": 1}]})),
+    "a result of no machine": ("results.json", json.dumps(RESULTS | {"compute": {}})),
     "no status": ("status.json", None),
     "no config": ("config.json", None),
     "no result": ("results.json", None),
@@ -424,6 +488,7 @@ def test_runs_are_listed_newest_first_with_state_and_score(home):
     make_run(home, "20261122-110000-aaaa", "failed", "It failed for a reason.")
     make_run(home, "20261122-120000-aaaa", "running", alive=False)
     at = open_page(RUNS)
+    assert "Labels of movie sentences, teacher MiniLM; 3 layers from layers 0, 2, 5; 5/2/1, T 2; 2 epochs" in plain(at)
     assert [each.value for each in at.text] == [
         "Run of 22 Nov, 12:00",
         "The process that trained it ended at step 40 without saying why.",
@@ -437,6 +502,21 @@ def test_runs_are_listed_newest_first_with_state_and_score(home):
     assert not at.get("pagination")
     at.button(key="open-20261122-110000-aaaa").click()
     assert asked_for(draw(at)) == "20261122-110000-aaaa"
+
+
+def test_scores_of_every_metric_are_read_as_what_they_are(home):
+    for hour, results in enumerate((RESULTS, WORDS_RESULTS, SCORE_RESULTS)):
+        make_run(home, f"20261122-1{hour}0000-aaaa", results=results)
+    lines = [each.value for each in open_page(RUNS).text]
+    assert f"77.7{THIN}% kept (24.1{THIN}% of 31.0{THIN}%), agreement 46.8{THIN}%" in lines
+    assert f"95.2{THIN}% kept (0.832 of 0.874), agreement 0.921" in lines
+    assert "of the teacher's masked-word accuracy" in words(open_page(HOME))
+
+
+def test_file_names_of_others_are_never_markdown(home):
+    data = {"source": "csv", "path": "/tmp/![x](http:evil.example).csv"}
+    make_run(home, settings=parse_settings({"data": data}))
+    assert "![x](" not in words(open_page(RUNS))
 
 
 def test_sixty_runs_come_in_three_pages(home):

@@ -231,8 +231,13 @@ def learning(start_server, home):
     server.close()
 
 
-PLACES = """() => [...document.querySelectorAll('[data-testid=stImage] img, [data-testid=stExpander]')]
-  .map(part => part.getBoundingClientRect()).map(box => [box.x, box.y + window.scrollY, box.width, box.height])"""
+# Below the heading: what stands above it, the curves, takes its time to be drawn.
+PLACES = """() => {
+  const top = [...document.querySelectorAll('h3')].find(part => part.textContent === 'Watch it learn');
+  const parts = document.querySelectorAll('[data-testid=stImage] img, [data-testid=stExpander]');
+  return [...parts].map(part => part.getBoundingClientRect())
+    .map(box => [box.x, box.y - top.getBoundingClientRect().y, box.width, box.height].map(Math.round));
+}"""
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from tests.broken_runs import (
     watched_optimisers,
 )
 from tests.serving import ROOT
-from tests.small_runs import digest, settings_of
+from tests.small_runs import digest, settings_of, world_of
 from tests.test_loop import one_thread  # noqa: F401  used by every test here
 
 SOME = range(1, STEPS + 1, 4)
@@ -43,11 +43,9 @@ SOME = range(1, STEPS + 1, 4)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def world(tmp_path_factory: pytest.TempPathFactory):
-    """One home whose teachers are trained once."""
-    home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DISTILLERY_HOME", str(home))
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One home for all tests of this file."""
+    with world_of(tmp_path_factory.mktemp("home")) as home:
         # A run that finds its teacher trained records no teacher's curve; so must the one all are compared with.
         for variant in ("labels", "masked words"):
             execute(new_run(f"teacher of {variant}".replace(" ", "-"), variant))

@@ -26,7 +26,7 @@ from core.distill.losses import (
     squared_error_loss,
     weighted_sum,
 )
-from core.distill.objective import HeldOut
+from core.distill.objective import HeldOut, learner_of
 from core.distill.session import Session
 from core.distill.teacher_outputs import TeacherOutputs, teacher_outputs
 from core.models.student import student_for_labels
@@ -95,9 +95,8 @@ class Labels:
         outputs = teacher_outputs(
             teacher, self._parts["train"], kept, weights.cosine > 0, session.compute, session.recorder
         )
-        learner = student if projection is None else nn.ModuleDict({"student": student, "projection": projection})
         terms = partial(label_loss_terms, student, projection, outputs, loss_settings=weights)
-        return self._lesson(learner, terms)
+        return self._lesson(learner_of(student, projection), terms)
 
     def count(self, part: HeldOut) -> int:
         """Examples in a part."""

@@ -20,7 +20,7 @@ from core.data.masking import Masker
 from core.data.token_cache import kept_tokens, texts_digest, tokenizer_digest
 from core.data.tokens import Tokens, scoring_batches, tokenise_blocks, tokenise_masks
 from core.distill.loop import Lesson
-from core.distill.objective import HeldOut
+from core.distill.objective import HeldOut, learner_of
 from core.distill.session import Session
 from core.distill.word_terms import (
     MaskedBatch,
@@ -83,10 +83,9 @@ class MaskedWords:
         self, student: PreTrainedModel, projection: nn.Module | None, teacher: PreTrainedModel, kept: Path
     ) -> Lesson:
         """Soft targets and hidden states from the teacher, which reads the same masked batch; hidden words as hard."""
-        learner = student if projection is None else nn.ModuleDict({"student": student, "projection": projection})
         weights = self._session.settings.loss
         terms = partial(word_loss_terms, student, projection, teacher, loss_settings=weights)
-        return Lesson(learner, self._train.lengths, self._batches, terms)
+        return Lesson(learner_of(student, projection), self._train.lengths, self._batches, terms)
 
     def count(self, part: HeldOut) -> int:
         """Hidden words in a part."""

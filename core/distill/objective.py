@@ -62,3 +62,8 @@ class Objective(Protocol):
 
     def probe(self, model: PreTrainedModel) -> list[Any]:
         """A model's answers to the watched sentences, one entry each, as the run folder keeps them."""
+
+
+def learner_of(student: PreTrainedModel, projection: nn.Module | None) -> nn.Module:
+    """All that is trained in the student's stage: the student, and what makes its hidden states comparable."""
+    return student if projection is None else nn.ModuleDict({"student": student, "projection": projection})

@@ -17,6 +17,15 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
+BLOCK = 512
+"""Rows whose logits are held at once: many enough for quick matrix products."""
+
+SLICE = 16
+"""Rows whose softmax is computed at once on the processor: what a core's own cache takes."""
+
+WORDS_AT_ONCE = 2048
+"""Rows of the vocabulary matrix whose 16-bit gradients are added at once on the processor, for the same reason."""
+
 
 @dataclass(frozen=True)
 class WordRows:
@@ -86,7 +95,7 @@ class _VocabularyLoss(torch.autograd.Function):
         dtype = _product_dtype(rows)
         with torch.autocast(rows.device.type, enabled=False):
             work = _Work(WordRows(rows, matrix, bias), targets, teacher, weights, dtype, any(ctx.needs_input_grad))
-            work.run(block or _block_size(rows.device, dtype))
+            work.run(block or BLOCK)
         soft = work.divergence * (weights.temperature**2 / max(1, weights.soft_total))
         hard = work.cross_entropy / max(1, weights.hard_total)
         ctx.gradients, ctx.unit = work.gradients, work.unit
@@ -123,6 +132,7 @@ class _Work:
         self._temperature = weights.temperature
         self._exact = torch.float64 if student.rows.dtype == torch.float64 else torch.float32
         self._dtype = dtype
+        self._is_cpu = student.rows.device.type == "cpu"
         self._matrix = student.matrix.detach().to(dtype)
         self._teacher_matrix = None if teacher is None else teacher.matrix.to(dtype)
         soft = weights.soft * weights.temperature / max(1, weights.soft_total)
@@ -147,40 +157,43 @@ class _Work:
                 self._block(rows, of_teacher, self._targets[rows] if first < hard_count else None)
 
     def _block(self, rows: slice, of_teacher: slice | None, targets: Tensor | None) -> None:
-        student = self._student
-        values = student.rows.detach()[rows].to(self._exact)
         temperature = 1.0 if of_teacher is None else self._temperature
-        logits = self._logits(values, self._matrix, student.bias, temperature)
+        values = self._student.rows.detach()[rows]
+        logits = self._products(values, self._matrix, temperature)
         theirs = None
         if of_teacher is not None:
-            teacher = self._teacher
-            theirs = self._logits(teacher.rows[of_teacher], self._teacher_matrix, teacher.bias, temperature)
-        for part in _slices(len(values), values.device):
-            self._slice(
+            theirs = self._products(self._teacher.rows[of_teacher], self._teacher_matrix, temperature)
+        for part in _steps(len(values), SLICE if self._is_cpu else len(values)):
+            slope = self._slice(
                 logits[part], None if theirs is None else theirs[part], None if targets is None else targets[part]
             )
+            if self.gradients:
+                # The logits have done their duty; their memory takes the gradients.
+                logits[part] = slope
+                self.gradients[2].add_(slope.sum(0))
         if self.gradients:
             self._add_gradients(rows, logits, values.to(self._dtype))
 
-    def _logits(self, rows: Tensor, matrix: Tensor, bias: Tensor, temperature: float) -> Tensor:
-        """Logits at a temperature: dividing the rows by it is cheaper than dividing the logits."""
-        bias = bias.detach().to(self._dtype) / temperature
-        return torch.addmm(bias, (rows.to(self._exact) / temperature).to(self._dtype), matrix.T)
+    def _products(self, rows: Tensor, matrix: Tensor, temperature: float) -> Tensor:
+        """Logits before their bias. Dividing the rows by the temperature is cheaper than dividing the logits."""
+        return (rows.to(self._exact) / temperature).to(self._dtype) @ matrix.T
 
-    def _slice(self, logits: Tensor, theirs: Tensor | None, targets: Tensor | None) -> None:
-        """Add the terms of some rows, and overwrite the student's logits with their gradients."""
-        student = logits.to(self._exact)
-        slope = None
-        if theirs is not None:
-            slope = self._soft(student, theirs.to(self._exact))
+    def _slice(self, products: Tensor, their_products: Tensor | None, targets: Tensor | None) -> Tensor:
+        """Add the terms of some rows; returns the slopes of their logits, in multiples of the unit."""
+        student, slope = self._student, None
+        if their_products is None:
+            logits = products + student.bias.detach()
+        else:
+            teacher, temperature = self._teacher, self._temperature
+            logits = torch.add(products, student.bias.detach(), alpha=1 / temperature)
+            slope = self._soft(logits, torch.add(their_products, teacher.bias, alpha=1 / temperature))
             if self._soft_slope != 1:
                 slope.mul_(self._soft_slope)
-            if targets is not None:
-                student = student * self._temperature
-        if targets is not None:
-            hard = self._hard(student, targets)
-            slope = hard.mul_(self._hard_slope) if slope is None else slope.add_(hard, alpha=self._hard_slope)
-        logits.copy_(slope)
+            if targets is None:
+                return slope
+            logits.mul_(temperature)
+        hard = self._hard(logits, targets)
+        return hard.mul_(self._hard_slope) if slope is None else slope.add_(hard, alpha=self._hard_slope)
 
     def _soft(self, student: Tensor, teacher: Tensor) -> Tensor:
         """Add Σ KL; returns student's minus teacher's probabilities. Overwrites the teacher's logits."""
@@ -202,22 +215,17 @@ class _Work:
         return own.scatter_add_(-1, chosen, torch.full_like(chosen, -1, dtype=own.dtype))
 
     def _add_gradients(self, rows: slice, slope: Tensor, values: Tensor) -> None:
-        of_rows, of_matrix, of_bias = self.gradients
+        of_rows, of_matrix, _ = self.gradients
         of_rows[rows] = slope @ self._matrix
         if of_matrix.dtype == self._dtype:
             of_matrix.addmm_(slope.T, values)
-        else:
-            of_matrix += slope.T @ values
-        of_bias += slope.sum(0, dtype=self._exact)
+            return
+        for part in _steps(len(of_matrix), WORDS_AT_ONCE if self._is_cpu else len(of_matrix)):
+            of_matrix[part] += (slope[:, part].T @ values).to(self._exact)
 
 
-def _slices(count: int, device: torch.device) -> Iterator[slice]:
-    step = 16 if device.type == "cpu" else count
-    return (slice(first, first + step) for first in range(0, count, step))
-
-
-def _block_size(device: torch.device, dtype: torch.dtype) -> int:
-    return 512
+def _steps(count: int, step: int) -> Iterator[slice]:
+    return (slice(first, first + step) for first in range(0, count, max(1, step)))
 
 
 def _product_dtype(rows: Tensor) -> torch.dtype:

@@ -16,6 +16,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.data.limits import MAX_CHARACTERS
 from core.errors import DistilleryError
 from core.models import shelf
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from core.models.shelf import Loaded
 
 MAX_LINES = 50
-MAX_CHARACTERS = 10_000
-"""Longer texts are cut first: a tokeniser reads all of a text before it cuts it to length."""
 
 FEW, PASSES_FOR_FEW = 5, 3
 """Up to this many sentences are each timed this often, and the median counts; more of them are timed once."""
@@ -206,7 +205,7 @@ def one_thread() -> Iterator[None]:
     try:
         yield
     finally:
-        pass
+        torch.set_num_threads(before)
 
 
 def longest_input(loaded: Loaded, max_tokens: int) -> int:

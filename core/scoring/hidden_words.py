@@ -137,7 +137,9 @@ def _word_pieces(tokenizer: PreTrainedTokenizerBase, sentence: str, longest: int
             pieces.append(tokenizer.mask_token_id)
         # The tokeniser itself fails on nothing at all.
         if words:
-            pieces += tokenizer(words, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+            plain = {"add_special_tokens": False, "split_special_tokens": True}
+            # Cut here too, or the tokeniser warns in the log.
+            pieces += tokenizer(words, truncation=True, max_length=longest, **plain)["input_ids"]
     room = longest - 2
     ids = [tokenizer.cls_token_id, *pieces[:room], tokenizer.sep_token_id]
     return torch.tensor([ids]), len(pieces) > room

@@ -130,7 +130,7 @@ def _show_student(draft: Draft) -> None:
             help="Fewer layers: smaller, faster, and more is lost.",
             **form.KEPT,
         )
-    form.field("student", "initial_weights")
+    form.field("student", "initial_weights", on_change=_choose_weights)
     copied = form.value_of("student", "initial_weights") == "copied"
     map_key = form.key_of("student", "teacher_layers")
     st.pills(
@@ -169,6 +169,10 @@ def _show_width(teacher: TeacherOutline | None) -> None:
         with column:
             empty = f"as the teacher: {getattr(teacher, name)}" if teacher else "as the teacher"
             form.field("student", name, on_change=_take_random_weights, empty=empty)
+
+
+def _choose_weights() -> None:
+    st.session_state.pop(MADE_RANDOM, None)
 
 
 def _take_random_weights() -> None:

@@ -43,5 +43,6 @@ const METRICS = {
 /** The metric that a stage's facts name. Runs that name none, or one from elsewhere, are read as shares of right answers. */
 export function metricOf(run) {
   const { student, teacher } = run.stages
-  return METRICS[student.facts.metric ?? teacher.facts.metric] ?? METRICS.accuracy
+  const name = student.facts.metric ?? teacher.facts.metric
+  return Object.hasOwn(METRICS, name) ? METRICS[name] : METRICS.accuracy
 }
