@@ -5,6 +5,7 @@ The order of an epoch follows from (seed, epoch) alone, so a run can be continue
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,11 +15,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from core.config import MASK
 from core.data.limits import MAX_CHARACTERS, SHORTEST_DOCUMENT, SHORTEST_REST
 from core.data.part import Part
 
 BATCHES_SORTED_TOGETHER = 32
 """Length grouping sorts this many batches at a time: little padding, and still a new mix in every epoch."""
+
+
+# Somebody who types it in small letters means the same.
+_MASK = re.compile(re.escape(MASK), re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -124,8 +130,22 @@ def tokenise_blocks(documents: list[str], tokenizer: PreTrainedTokenizerBase, ma
 
 def tokenise_masks(sentences: list[str], tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> Tokens:
     """Sentences in which [MASK] means a hidden word. Labels are zeros."""
-    encoded = _encode(tokenizer, sentences, None, split_special_tokens=False, truncation=True, max_length=max_tokens)
+    encoded = [pieces_with_masks(sentence, tokenizer, max_tokens)[0] for sentence in sentences]
     return _joined(encoded, np.zeros(len(sentences), dtype=np.int64), tokenizer.pad_token_id, None)
+
+
+def pieces_with_masks(sentence: str, tokenizer: PreTrainedTokenizerBase, longest: int) -> tuple[list[int], bool]:
+    """Word pieces of a sentence, [CLS] and [SEP] included, and whether it was cut at `longest`.
+
+    [MASK], in capitals or not, is a hidden word; every other control token is read as plain characters.
+    """
+    texts = _MASK.split(sentence)
+    # The tokeniser itself fails on nothing at all.
+    encoded = iter(_encode(tokenizer, [text for text in texts if text], None, add_special_tokens=False))
+    between = [next(encoded) if text else [] for text in texts]
+    pieces = between[0] + [piece for text in between[1:] for piece in (tokenizer.mask_token_id, *text)]
+    room = longest - 2
+    return [tokenizer.cls_token_id, *pieces[:room], tokenizer.sep_token_id], len(pieces) > room
 
 
 def epoch_batches(lengths: NDArray[np.int64], batch_size: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:

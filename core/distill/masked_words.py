@@ -120,7 +120,10 @@ class MaskedWords:
         return self._timed
 
     def probe(self, model: PreTrainedModel) -> list[list[tuple[str, float]]]:
-        """The five most probable words at each sentence's first [MASK], with their probabilities."""
+        """The five most probable words at each sentence's first [MASK], with their probabilities.
+
+        None where the [MASK] lies beyond what the model reads.
+        """
         model.eval()
         return [self._guess(model, number) for number in range(len(self._probes))]
 
@@ -128,7 +131,10 @@ class MaskedWords:
     def _guess(self, model: PreTrainedModel, number: int) -> list[tuple[str, float]]:
         compute, example = self._session.compute, np.array([number])
         batch = self._probes.batch(example, compute.device)
-        place = int(np.argmax(self._probes.pieces(example) == self.tokenizer.mask_token_id))
+        is_mask = self._probes.pieces(example) == self.tokenizer.mask_token_id
+        if not is_mask.any():
+            return []
+        place = int(np.argmax(is_mask))
         with compute.autocast():
             logits = model(batch.input_ids, attention_mask=batch.attention_mask).logits[0, place]
         shares, ids = logits.float().softmax(-1).topk(GUESSES)

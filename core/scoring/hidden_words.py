@@ -128,21 +128,13 @@ def _places(loaded: Loaded, ids: Tensor) -> list[int]:
 
 
 def _word_pieces(tokenizer: PreTrainedTokenizerBase, sentence: str, longest: int) -> tuple[Tensor, bool]:
-    """Ids (1, L) with [CLS] and [SEP], and whether the sentence was cut; every control token but [MASK] is text."""
+    """Ids (1, L) with [CLS] and [SEP], and whether the sentence was cut."""
     import torch
 
-    pieces: list[int] = []
-    for place, words in enumerate(_MASK.split(sentence)):
-        if place:
-            pieces.append(tokenizer.mask_token_id)
-        # The tokeniser itself fails on nothing at all.
-        if words:
-            plain = {"add_special_tokens": False, "split_special_tokens": True}
-            # Cut here too, or the tokeniser warns in the log.
-            pieces += tokenizer(words, truncation=True, max_length=longest, **plain)["input_ids"]
-    room = longest - 2
-    ids = [tokenizer.cls_token_id, *pieces[:room], tokenizer.sep_token_id]
-    return torch.tensor([ids]), len(pieces) > room
+    from core.data.tokens import pieces_with_masks
+
+    ids, was_cut = pieces_with_masks(sentence, tokenizer, longest)
+    return torch.tensor([ids]), was_cut
 
 
 def _most_probable(rows: Tensor, tokenizer: PreTrainedTokenizerBase, k: int) -> tuple[tuple[Word, ...], ...]:
