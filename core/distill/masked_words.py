@@ -1,7 +1,7 @@
 """Learning words: to fill in hidden ones, which is how DistilBERT itself was distilled (Sanh et al. 2019, section 3).
 
 Other words are hidden in every epoch, so the teacher is asked anew at every step. In held-out texts words are hidden
-once, the same for every model and every run of the same split.
+once, all kinds of words alike whatever the training favours, so that models and runs can be compared.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from core.distill.word_terms import (
 from core.models.student import student_for_words
 from core.models.teacher import teacher_for_words, teacher_tokenizer
 from core.scoring.predict import BATCH
+from core.sections import MaskingSettings
 
 GUESSES = 5
 """So many words of each model are kept for a watched sentence."""
@@ -54,6 +55,7 @@ class MaskedWords:
         parts = _tokenised(documents, self.tokenizer, settings.data.max_tokens)
         self._train = parts["train"]
         self._masker = Masker.from_tokens(self._train, self.tokenizer, settings.masking)
+        self._even_masker = Masker.from_tokens(self._train, self.tokenizer, MaskingSettings(rarity=0))
         self._held_out: dict[str, list[MaskedBatch]] = {
             name: self._hidden_once(parts[name], place) for place, name in enumerate(("validation", "test"))
         }
@@ -147,7 +149,7 @@ class MaskedWords:
         batches = []
         for number, examples in enumerate(scoring_batches(tokens.lengths, BATCH)):
             random = np.random.default_rng((seed, place, number))
-            batches += masked_batches(tokens, examples, self._masker, None, random, 1, device)
+            batches += masked_batches(tokens, examples, self._even_masker, None, random, 1, device)
         return batches
 
     def _batches(self, examples: NDArray[np.int64], random: np.random.Generator) -> list[MaskedBatch]:

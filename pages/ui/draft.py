@@ -43,7 +43,7 @@ def read_draft() -> Draft:
     chosen = _chosen_teacher()
     teacher = None if chosen is None else _ask(problems, "teacher", lambda: teacher_outline(chosen))
     if teacher is not None:
-        pass
+        _fit_layers(teacher.depth)
     settings, wrong = form.settings_of_form()
     if settings is None:
         return Draft(None, problems | wrong, "Correct the setting marked below, then you can start.", teacher)
