@@ -56,8 +56,8 @@ def _row(server: Server, browser: Browser) -> str:
     return " | ".join(
         (
             f"{seconds:.0f}",
-            f"{teacher['accuracy']:.3f}",
-            f"{student['accuracy']:.3f}",
+            f"{teacher['score']:.3f}",
+            f"{student['score']:.3f}",
             f"{results['kept']:.1%}",
             f"{results['agreement']:.1%}",
             f"{1 - student['parameters'] / teacher['parameters']:.0%}",

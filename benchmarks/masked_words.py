@@ -65,10 +65,10 @@ def _page(settings: Settings, results: dict[str, Any], answers: list[str]) -> st
 
 Written by `python -m benchmarks.masked_words`. {data.max_examples} IMDb reviews in blocks of {data.max_tokens} word
 pieces; the bundled MiniLM of 6 layers, which has no head for words, adapted for {settings.teacher.epochs} epoch;
-student of {settings.student.layers} layers, weights {loss.soft:g}/{loss.hard:g}/{loss.cosine:g} at T {loss.temperature:g},
-{settings.training.epochs} epoch. {compute["device"]}, {compute["precision"]}, {compute["threads"]} threads, seed
-{results["seed"]}, {results["elapsed_s"] / 60:.0f} minutes, torch {versions["torch"]}. Demo scale: the released
-DistilBERT read Wikipedia and a book corpus for 90 hours on eight GPUs.
+student of {settings.student.layers} layers, {settings.training.epochs} epoch, weights
+{loss.soft:g}/{loss.hard:g}/{loss.cosine:g}, T {loss.temperature:g}, seed {results["seed"]}. {compute["device"]},
+{compute["precision"]}, {compute["threads"]} threads, torch {versions["torch"]}. Demo scale: the released DistilBERT
+read Wikipedia and a book corpus for 90 hours on eight GPUs.
 
 | {results["examples"]} hidden words of held-out reviews | teacher | student | always the most frequent word |
 |---|---|---|---|

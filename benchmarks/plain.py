@@ -1,5 +1,5 @@
-"""A plain training step of masked-word distillation, to measure against: written from the description of the original
-code in the project's notes, with what it is known to do at length left in.
+"""A plain training step of masked-word distillation, to measure against: written from what is
+known of the original code, with all that it does at length left in.
 
 Both models make vocabulary logits and keep all hidden states at every position, padding included; positions are chosen
 afterwards by copying; the teacher answers at every step; everything in fp32; every term is read back at every step.

@@ -85,6 +85,13 @@ class Settings(Section):
         "300 characters each. Where words are learned, each needs a [MASK].",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _probes_suit_the_objective(cls, raw: Any) -> Any:
+        if isinstance(raw, dict) and raw.get("objective") == "masked_words" and "probes" not in raw:
+            return raw | {"probes": DEFAULT_PROBES["masked_words"]}
+        return raw
+
     @model_validator(mode="after")
     def _data_is_named(self) -> Settings:
         check_data(self.data, self.objective)

@@ -153,8 +153,8 @@ class TeacherSettings(Section):
         ge=1,
         le=1024,
         title="Teacher batch",
-        description="Sentences per update of the teacher.",
-        json_schema_extra={"unit": "sentences"},
+        description="Texts per update of the teacher.",
+        json_schema_extra={"unit": "texts"},
     )
     learning_rate: float = Field(
         1e-4,
@@ -335,7 +335,7 @@ class TrainingSettings(Section):
         le=1024,
         title="Batch",
         description="Texts per update: the effective batch, since every batch is one update.",
-        json_schema_extra={"unit": "sentences"},
+        json_schema_extra={"unit": "texts"},
     )
     accumulation: int = Field(
         1,

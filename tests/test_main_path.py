@@ -178,7 +178,7 @@ def set_small_recipe(page: Page) -> None:
     fill(page, "Epochs", "5")
     fill(page, "Batch (sentences)", "32")
     fill(page, "Learning rate", "0.0003")
-    expect(page.get_by_text("of 32 sentences each; teacher: 20")).to_be_visible()
+    expect(page.get_by_text("of 32 texts each; teacher: 20")).to_be_visible()
     expect(page.get_by_test_id("stMetricValue").filter(has_text=re.compile("^100$"))).to_be_visible()
 
 
@@ -188,7 +188,7 @@ def check_result(page: Page, folder: Path) -> None:
     settings = runs.read_settings(folder)
     assert settings.data.max_examples == 800 and settings.training.epochs == 5
     shown = page.get_by_test_id("stMetricValue")
-    shares = [results[model]["accuracy"] for model in ("teacher", "student")] + [results["kept"], results["agreement"]]
+    shares = [results[model]["score"] for model in ("teacher", "student")] + [results["kept"], results["agreement"]]
     for share in shares:
         expect(shown.filter(has_text=numbers.percent(share)).first).to_be_visible()
     expect(page.get_by_text("The student kept")).to_be_visible()
@@ -200,7 +200,10 @@ def check_result(page: Page, folder: Path) -> None:
 
 def ask_both(page: Page, sentence: str) -> None:
     """Type a sentence on the Compare page and wait until both models have answered it."""
-    answers = {role: page.get_by_role("img", name=re.compile(f"^{role}: negative")) for role in ("Teacher", "Student")}
+    # While a page is drawn anew, what it showed before can still stand below.
+    answers = {
+        role: page.get_by_role("img", name=re.compile(f"^{role}: negative")).last for role in ("Teacher", "Student")
+    }
     for answer in answers.values():
         expect(answer).to_be_visible(timeout=2 * LIMIT_MS)
     before = {role: answer.get_attribute("alt") for role, answer in answers.items()}
@@ -208,8 +211,8 @@ def ask_both(page: Page, sentence: str) -> None:
     press(page, "Compare")
     for role, answer in answers.items():
         expect(answer).not_to_have_attribute("alt", before[role])
-        expect(page.get_by_text(f"{role} says", exact=True)).to_be_visible()
-    expect(page.get_by_role("heading", name=re.compile("Both say|They disagree"))).to_be_visible()
+        expect(page.get_by_text(f"{role} says", exact=True).last).to_be_visible()
+    expect(page.get_by_role("heading", name=re.compile("Both say|They disagree")).last).to_be_visible()
 
 
 # --- a server that ends while it trains ----------------------------------------------------------------------------

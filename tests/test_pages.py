@@ -281,11 +281,12 @@ def test_a_correlation_is_no_share_of_anything(home):
 
 
 def test_a_correlation_that_is_undefined_is_said_to_be(home):
-    undefined = {"student": RESULTS["student"] | {"score": None}, "kept": None, "agreement": None}
-    folder = make_run(home, results=SCORE_RESULTS | undefined)
-    at = open_page(DISTIL, run=folder.name)
-    assert "The student's correlation cannot be said, because its answers are all alike" in words(at)
-    assert metric(at, "Student's correlation") == numbers.UNKNOWN == metric(at, "Quality kept")
+    for hour, model in enumerate(("student", "teacher")):
+        undefined = {model: RESULTS[model] | {"score": None}, "kept": None, "agreement": None}
+        folder = make_run(home, f"20261122-1{hour}0000-ab12", results=SCORE_RESULTS | undefined)
+        at = open_page(DISTIL, run=folder.name)
+        assert f"The {model}'s correlation is undefined, because its answers are all alike." in words(at)
+        assert metric(at, f"{model.capitalize()}'s correlation") == numbers.UNKNOWN == metric(at, "Quality kept")
     for page in (HOME, RUNS):
         open_page(page)
 
@@ -294,6 +295,13 @@ def test_a_control_of_masked_words_does_not_claim_a_teacher(home):
     raw = starting_point("masked_words").model_dump(mode="json") | {"loss": {"soft": 0.0, "cosine": 0.0}}
     folder = make_run(home, results=WORDS_RESULTS, settings=parse_settings(raw))
     assert "Without a teacher, the small model guesses" in words(open_page(DISTIL, run=folder.name))
+
+
+def test_a_student_that_weighs_nothing_to_speak_of_has_a_result(home):
+    """Its megabytes are rounded to 0."""
+    tiny = RESULTS["student"] | {"parameters": 9_522, "encoder_parameters": 6_672, "size_mb": 0.0}
+    folder = make_run(home, results=RESULTS | {"student": tiny})
+    assert metric(open_page(DISTIL, run=folder.name), "Smaller") == f"100{THIN}%"
 
 
 def test_a_note_is_never_markdown(home):

@@ -14,7 +14,16 @@ from typing import Any, Literal, get_args, get_origin
 import pytest
 from pydantic import ValidationError
 
-from core.config import DEPTH_OF_TEACHER, WEIGHT_PRESETS, Settings, bounds, extra, is_control, starting_point
+from core.config import (
+    DEFAULT_PROBES,
+    DEPTH_OF_TEACHER,
+    WEIGHT_PRESETS,
+    Settings,
+    bounds,
+    extra,
+    is_control,
+    starting_point,
+)
 from core.sections import LossSettings, Section, spread_layers
 from core.settings_file import (
     MAX_FILE_BYTES,
@@ -179,8 +188,16 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
         {"objective": "masked_words", "probes": ["A [MASK] film.", "A warm film."]},
         "sentence 2 has no [MASK]; write [MASK] in place of the word to guess",
     ),
-    "the probes of labels": ({"objective": "masked_words"}, "sentence 1 has no [MASK]"),
+    "the probes of labels": (
+        {"objective": "masked_words", "probes": list(DEFAULT_PROBES["labels"])},
+        "sentence 1 has no [MASK]",
+    ),
 }
+
+
+def test_an_objective_alone_brings_sentences_that_suit_it() -> None:
+    assert parse_settings({"objective": "masked_words"}).probes == DEFAULT_PROBES["masked_words"]
+    assert parse_settings({}).probes == DEFAULT_PROBES["labels"]
 
 
 @pytest.mark.parametrize("case", CONTRADICTIONS)

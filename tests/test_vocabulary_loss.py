@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from core.distill.vocabulary_loss import Weights, WordRows, best_words, vocabulary_loss
+from core.distill.vocabulary_loss import Sizes, Weights, WordRows, best_words, vocabulary_loss
 
 TEMPERATURES = pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0, 8.0])
 VOCABULARY, WIDTH, TEACHER_WIDTH = 50, 12, 20
@@ -45,11 +45,11 @@ def weights(layout: tuple[int, int, int], temperature: float = 2.0, **other: flo
 
 
 def with_gradients(
-    student: WordRows, targets: Tensor, teacher: WordRows | None, chosen: Weights, block: int | None = None
+    student: WordRows, targets: Tensor, teacher: WordRows | None, chosen: Weights, sizes: Sizes | None = None
 ) -> tuple[list[float], list[np.ndarray]]:
     """Loss, soft and hard, and the gradients of rows, matrix and bias."""
     leaves = [part.clone().requires_grad_() for part in (student.rows, student.matrix, student.bias)]
-    values = vocabulary_loss(WordRows(*leaves), targets, teacher, chosen, block)
+    values = vocabulary_loss(WordRows(*leaves), targets, teacher, chosen, sizes)
     values[0].backward()
     return [value.item() for value in values], [leaf.grad.double().numpy() for leaf in leaves]
 
@@ -103,12 +103,14 @@ def test_in_32_bits_they_still_do(layout: tuple[int, int, int]) -> None:
 
 
 @EVERY_LAYOUT
-@pytest.mark.parametrize("block", [1, 3, 16, 17, 1000])
-def test_the_size_of_the_blocks_changes_nothing(layout: tuple[int, int, int], block: int) -> None:
+@pytest.mark.parametrize("sizes", [(1, 1, 1), (3, 2, 7), (16, 16, 50), (17, 5, 49), (1000, 1000, 1000)])
+def test_how_much_is_computed_at_once_changes_nothing(
+    layout: tuple[int, int, int], sizes: tuple[int, int, int]
+) -> None:
     student, targets, teacher = case(layout)
     chosen = weights(layout)
     whole = with_gradients(student, targets, teacher, chosen)
-    check(with_gradients(student, targets, teacher, chosen, block), whole, rtol=1e-12)
+    check(with_gradients(student, targets, teacher, chosen, Sizes(*sizes)), whole, rtol=1e-12)
 
 
 @EVERY_LAYOUT

@@ -12,19 +12,28 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-BLOCK = 512
-"""Rows whose logits are held at once: many enough for quick matrix products."""
 
-SLICE = 16
-"""Rows whose softmax is computed at once on the processor: what a core's own cache takes."""
+@dataclass(frozen=True)
+class Sizes:
+    """How much is computed at once.
 
-WORDS_AT_ONCE = 2048
-"""Rows of the vocabulary matrix whose 16-bit gradients are added at once on the processor, for the same reason."""
+    `block`: rows whose logits are held, enough for quick matrix products. `slice`: rows whose softmax is computed, on
+    the processor what a core's own cache takes. `words`: rows of the vocabulary matrix that are multiplied, likewise.
+    """
+
+    block: int
+    slice: int
+    words: int
+
+
+ON_PROCESSOR = Sizes(block=256, slice=16, words=2048)
+ON_GPU = Sizes(block=2048, slice=512, words=1 << 30)
 
 
 @dataclass(frozen=True)
@@ -52,14 +61,14 @@ class Weights:
 
 
 def vocabulary_loss(
-    student: WordRows, targets: Tensor, teacher: WordRows | None, weights: Weights, block: int | None = None
+    student: WordRows, targets: Tensor, teacher: WordRows | None, weights: Weights, sizes: Sizes | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The weighted loss, differentiable, and L_ce and L_hard for the record. Shapes ().
 
     L_hard is the cross-entropy with `targets` (M,) at the first M of the student's rows; L_ce is KL(teacher ‖ student)
     at the temperature, times temperature², at its last S rows, where S is the number of the teacher's rows. Both may
-    fall on the same row. Nats. Gradients reach the student's rows, matrix and bias; once, not a second time. `block`
-    is how many rows are computed together; it changes speed and memory only.
+    fall on the same row. Nats. Gradients reach the student's rows, matrix and bias; once, not a second time. `sizes`
+    change speed and memory only.
 
     Raises ValueError for a temperature that is not positive and finite, or row counts that do not cover the rows.
     """
@@ -68,7 +77,8 @@ def vocabulary_loss(
     count, soft_count = len(student.rows), 0 if teacher is None else len(teacher.rows)
     if not max(len(targets), soft_count) <= count <= len(targets) + soft_count:
         raise ValueError(f"{count} rows cannot be the first {len(targets)} and the last {soft_count} of them")
-    return _VocabularyLoss.apply(student.rows, student.matrix, student.bias, targets, teacher, weights, block)
+    sizes = sizes or (ON_PROCESSOR if student.rows.device.type == "cpu" else ON_GPU)
+    return _VocabularyLoss.apply(student.rows, student.matrix, student.bias, targets, teacher, weights, sizes)
 
 
 def best_words(words: WordRows, block: int = 256) -> Tensor:
@@ -90,12 +100,13 @@ class _VocabularyLoss(torch.autograd.Function):
         targets: Tensor,
         teacher: WordRows | None,
         weights: Weights,
-        block: int | None,
+        sizes: Sizes,
     ) -> tuple[Tensor, Tensor, Tensor]:
         dtype = _product_dtype(rows)
         with torch.autocast(rows.device.type, enabled=False):
-            work = _Work(WordRows(rows, matrix, bias), targets, teacher, weights, dtype, any(ctx.needs_input_grad))
-            work.run(block or BLOCK)
+            student = WordRows(rows, matrix, bias)
+            work = _Work(student, targets, teacher, weights, sizes, dtype, any(ctx.needs_input_grad))
+            work.run()
         soft = work.divergence * (weights.temperature**2 / max(1, weights.soft_total))
         hard = work.cross_entropy / max(1, weights.hard_total)
         ctx.gradients, ctx.unit = work.gradients, work.unit
@@ -125,6 +136,7 @@ class _Work:
         targets: Tensor,
         teacher: WordRows | None,
         weights: Weights,
+        sizes: Sizes,
         dtype: torch.dtype,
         with_gradients: bool,
     ) -> None:
@@ -132,7 +144,7 @@ class _Work:
         self._temperature = weights.temperature
         self._exact = torch.float64 if student.rows.dtype == torch.float64 else torch.float32
         self._dtype = dtype
-        self._is_cpu = student.rows.device.type == "cpu"
+        self._sizes = sizes
         self._matrix = student.matrix.detach().to(dtype)
         self._teacher_matrix = None if teacher is None else teacher.matrix.to(dtype)
         soft = weights.soft * weights.temperature / max(1, weights.soft_total)
@@ -146,24 +158,27 @@ class _Work:
             parts = (student.rows, student.matrix, student.bias)
             self.gradients = tuple(torch.zeros_like(part, dtype=self._exact) for part in parts)
 
-    def run(self, block: int) -> None:
+    def run(self) -> None:
+        """Everything, block by block."""
         count, hard_count = len(self._student.rows), len(self._targets)
         soft_from = count - (0 if self._teacher is None else len(self._teacher.rows))
+        # One piece of memory for all blocks: new memory of this size is given page by page, which takes its time.
+        room = min(self._sizes.block, count), len(self._matrix)
+        self._own = self._matrix.new_empty(room)
+        self._theirs = None if self._teacher is None else self._matrix.new_empty(room)
         edges = sorted({0, soft_from, hard_count, count})
-        for start, end in zip(edges, edges[1:], strict=False):
-            for first in range(start, end, block):
-                rows = slice(first, min(first + block, end))
-                of_teacher = slice(first - soft_from, rows.stop - soft_from) if first >= soft_from else None
-                self._block(rows, of_teacher, self._targets[rows] if first < hard_count else None)
+        for start, end in pairwise(edges):
+            for rows in _steps(start, end, self._sizes.block):
+                of_teacher = slice(rows.start - soft_from, rows.stop - soft_from) if start >= soft_from else None
+                self._block(rows, of_teacher, self._targets[rows] if start < hard_count else None)
 
     def _block(self, rows: slice, of_teacher: slice | None, targets: Tensor | None) -> None:
+        values, theirs = self._student.rows.detach()[rows], None
         temperature = 1.0 if of_teacher is None else self._temperature
-        values = self._student.rows.detach()[rows]
-        logits = self._products(values, self._matrix, temperature)
-        theirs = None
+        logits = self._products(values, self._matrix, temperature, self._own)
         if of_teacher is not None:
-            theirs = self._products(self._teacher.rows[of_teacher], self._teacher_matrix, temperature)
-        for part in _steps(len(values), SLICE if self._is_cpu else len(values)):
+            theirs = self._products(self._teacher.rows[of_teacher], self._teacher_matrix, temperature, self._theirs)
+        for part in _steps(0, len(values), self._sizes.slice):
             slope = self._slice(
                 logits[part], None if theirs is None else theirs[part], None if targets is None else targets[part]
             )
@@ -174,9 +189,13 @@ class _Work:
         if self.gradients:
             self._add_gradients(rows, logits, values.to(self._dtype))
 
-    def _products(self, rows: Tensor, matrix: Tensor, temperature: float) -> Tensor:
+    def _products(self, rows: Tensor, matrix: Tensor, temperature: float, room: Tensor) -> Tensor:
         """Logits before their bias. Dividing the rows by the temperature is cheaper than dividing the logits."""
-        return (rows.to(self._exact) / temperature).to(self._dtype) @ matrix.T
+        rows = (rows.to(self._exact) / temperature).to(self._dtype)
+        products = room[: len(rows)]
+        for words in self._words():
+            torch.mm(rows, matrix[words].T, out=products[:, words])
+        return products
 
     def _slice(self, products: Tensor, their_products: Tensor | None, targets: Tensor | None) -> Tensor:
         """Add the terms of some rows; returns the slopes of their logits, in multiples of the unit."""
@@ -220,12 +239,15 @@ class _Work:
         if of_matrix.dtype == self._dtype:
             of_matrix.addmm_(slope.T, values)
             return
-        for part in _steps(len(of_matrix), WORDS_AT_ONCE if self._is_cpu else len(of_matrix)):
-            of_matrix[part] += (slope[:, part].T @ values).to(self._exact)
+        for words in self._words():
+            of_matrix[words] += (slope[:, words].T @ values).to(self._exact)
+
+    def _words(self) -> Iterator[slice]:
+        return _steps(0, len(self._matrix), self._sizes.words)
 
 
-def _steps(count: int, step: int) -> Iterator[slice]:
-    return (slice(first, first + step) for first in range(0, count, max(1, step)))
+def _steps(start: int, end: int, size: int) -> Iterator[slice]:
+    return (slice(first, min(first + size, end)) for first in range(start, end, size))
 
 
 def _product_dtype(rows: Tensor) -> torch.dtype:

@@ -20,7 +20,7 @@ FACTS = ("seed", "teacher_from_cache")
 METRICS = ("accuracy", "masked-word accuracy", "correlation")
 COUNTED = ("sentences", "pairs", "masked words")
 COMPUTE = ("device", "precision", "threads")
-OF_A_MODEL = ("parameters", "encoder_parameters", "size_mb", "ms_per_sentence")
+DIVIDED_BY = ("parameters", "encoder_parameters", "ms_per_sentence")
 ONE = {"sentences": "a sentence", "pairs": "a pair", "masked words": "a text"}
 """What a model answers at a time, by what was counted."""
 
@@ -28,7 +28,7 @@ ONE = {"sentences": "a sentence", "pairs": "a pair", "masked words": "a text"}
 def read_result(folder: Path) -> dict[str, Any]:
     """What a finished run measured. Raises BrokenRun if the file is missing or lacks what the pages show.
 
-    `majority`, `kept`, `agreement` and the student's score may be None: measured, but undefined.
+    `majority`, `kept`, `agreement` and the scores may be None: measured, but undefined.
     """
     results = read_results(folder)
     if results is None:
@@ -42,10 +42,10 @@ def _is_complete(results: dict[str, Any]) -> bool:
     teacher, student = results.get("teacher"), results.get("student")
     if not (isinstance(teacher, dict) and isinstance(student, dict)):
         return False
-    measured = [results.get("elapsed_s"), teacher.get("score")]
+    measured = [results.get("elapsed_s"), *(model.get("size_mb") for model in (teacher, student))]
     perhaps = [results.get(name, "missing") for name in ("majority", "kept", "agreement")]
-    perhaps.append(student.get("score", "missing"))
-    sizes = [results.get("examples"), *(model.get(name) for model in (teacher, student) for name in OF_A_MODEL)]
+    perhaps += [model.get("score", "missing") for model in (teacher, student)]
+    positive = [results.get("examples"), *(model.get(name) for model in (teacher, student) for name in DIVIDED_BY)]
     notes, compute = results.get("notes", []), results.get("compute")
     return (
         all(name in results for name in FACTS)
@@ -57,7 +57,7 @@ def _is_complete(results: dict[str, Any]) -> bool:
         and all(isinstance(note, str) for note in notes)
         and all(_is_number(value) for value in measured)
         and all(value is None or _is_number(value) for value in perhaps)
-        and all(_is_number(value) and value > 0 for value in sizes)
+        and all(_is_number(value) and value > 0 for value in positive)
     )
 
 
@@ -88,16 +88,18 @@ def headline(results: dict[str, Any], settings: Settings) -> str:
     smaller = 1 - student["parameters"] / teacher["parameters"]
     change = "smaller" if smaller >= 0 else "larger"
     cost = f"{numbers.percent(abs(smaller), 0)} {change} and answers {speed:.2g} times as fast"
-    if student["score"] is None or results["kept"] is None:
-        return f"The student's {metric} cannot be said, because its answers are all alike; it is {cost}."
+    for name in MODELS:
+        if results[name]["score"] is None:
+            return f"The {name}'s {metric} is undefined, because its answers are all alike. The student is {cost}."
+    control = is_control(settings.loss)
     if metric == "masked-word accuracy":
-        control = is_control(settings.loss)
+        guesses = {name: numbers.score(results[name]["score"], metric) for name in MODELS}
+        who, its = ("Without a teacher, the small model", "the") if control else ("The student", "its")
         return (
-            f"{'Without a teacher, the small model' if control else 'The student'} guesses "
-            f"{numbers.score(student['score'], metric)} of the hidden words, {'the' if control else 'its'} teacher "
-            f"{numbers.score(teacher['score'], metric)}: {numbers.percent(results['kept'], 0)} kept. The student is {cost}."
+            f"{who} guesses {guesses['student']} of the hidden words, {its} teacher {guesses['teacher']}: "
+            f"{numbers.percent(results['kept'], 0)} kept. The student is {cost}."
         )
-    how = "Without a teacher, the small model reaches" if is_control(settings.loss) else "The student kept"
+    how = "Without a teacher, the small model reaches" if control else "The student kept"
     return f"{how} {numbers.percent(results['kept'])} of the teacher's {metric}, is {cost}."
 
 
@@ -146,7 +148,7 @@ def _show_scores(results: dict[str, Any]) -> None:
     columns = st.columns(4 if results["majority"] is not None else 3)
     change = (
         None
-        if values["student"] is None
+        if None in values.values()
         else numbers.difference(values["student"] - values["teacher"], metric) + " against the teacher"
     )
     columns[0].metric(
