@@ -75,6 +75,8 @@ read Wikipedia and a book corpus for 90 hours on eight GPUs.
 | guessed | {teacher:.1%} | {student:.1%} | {blind:.1%} |
 
 The student keeps {results["kept"]:.1%}; both name the same word first for {results["agreement"]:.1%} of them.
+Neither is done after one epoch. The student learns from the hidden words too, and not from its teacher alone, so it can
+pass a teacher that is itself still learning.
 
 | sentence | teacher | student |
 |---|---|---|
