@@ -22,7 +22,7 @@ import torch
 
 from core import storage
 from core.config import Settings
-from core.distill import job, student_stage
+from core.distill import job, labels
 from core.distill.recorder import StopRequested
 from core.errors import DistilleryError
 from core.runs import execute as execution
@@ -31,7 +31,7 @@ from core.runs import worker as worker_module
 from core.runs.execute import execute
 from core.runs.owner import this_process
 from core.runs.worker import Worker
-from tests.test_job import settings_of, use_tiny_models
+from tests.small_runs import settings_of
 from tests.test_loop import one_thread  # noqa: F401  used by every test here
 
 LIMIT_S = 20.0
@@ -450,21 +450,20 @@ def tensors() -> int:
 @pytest.mark.parametrize("end", ["finished", "failed", "stopped"])
 def test_no_model_and_no_tensor_outlives_its_run(monkeypatch: pytest.MonkeyPatch, end: str) -> None:
     """Real tiny models: an exception that was kept would keep its frames, and they everything that was computed."""
-    use_tiny_models(monkeypatch)
     kept: list[weakref.ref] = []
-    build_student, cosine = student_stage.build_student, student_stage.hidden_cosine_loss
+    build_student, cosine = labels.student_for_labels, labels.hidden_cosine_loss
 
     def build(teacher: torch.nn.Module, *rest: Any) -> torch.nn.Module:
         student = build_student(teacher, *rest)
         kept.extend(weakref.ref(thing) for thing in (teacher, student, *student.parameters()))
         return student
 
-    def fail(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    def fail(student: torch.Tensor, *_: Any) -> torch.Tensor:
         kept.append(weakref.ref(student))
         raise torch.OutOfMemoryError("out of memory")
 
-    monkeypatch.setattr(student_stage, "build_student", build)
-    monkeypatch.setattr(student_stage, "hidden_cosine_loss", fail if end == "failed" else cosine)
+    monkeypatch.setattr(labels, "student_for_labels", build)
+    monkeypatch.setattr(labels, "hidden_cosine_loss", fail if end == "failed" else cosine)
     before = tensors()
     folder = runs.create_run(settings_of(), "one")
     metrics = folder / "metrics.jsonl"
