@@ -4,9 +4,10 @@
     python -m benchmarks.masked_step --shape base     BERT-base shapes only
 
 A step is: build the batch, forward, backward, clip, AdamW. Batches are 32 texts of 8 to 128 word pieces, models have
-random weights and train with dropout. The steps take turns on every batch; the table has medians, and ratios of times
-on the same batch. Goals on two cores: 2.5 times as fast in fp32, 4 times in bf16, a third of the memory, and below 6 GB
-for one step of BERT-base shapes on 32 texts of 128. On a GPU: 4 times. Memory is measured in a process for each.
+random weights and train with dropout; "in 2 parts" computes a batch in two halves of equal work. The steps take turns
+on every batch; the table has medians, and ratios of times on the same batch. Goals on two cores: 2.5 times as fast in
+fp32, 4 times in bf16, a third of the memory, and below 6 GB for one step of BERT-base shapes on 32 texts of 128. On a
+GPU: 4 times. Memory is measured in a process for each.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from transformers.utils import logging
 from benchmarks.plain import CLIP, PlainStep, padded
 from core.data.masking import Masker
 from core.data.tokens import Tokens
-from core.distill.word_terms import masked_batches, word_loss_terms
+from core.distill.word_terms import MaskedBatch, masked_batches, word_loss_terms
 from core.models.student import student_config
 from core.sections import LossSettings, MaskingSettings, StudentSettings
 
@@ -44,7 +45,7 @@ BATCH = 32
 VOCABULARY = 30_522
 LOSS = LossSettings()
 SPECIAL = [0, 100, 101, 102, 103]
-MB, GB = 1e6, 1e9
+MB = 1e6
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,25 @@ SHAPES = {
     "minilm": Shape("bundled teacher, 6 to 3 layers", 6, 3, 384),
     "base": Shape("BERT-base, 12 to 6 layers", 12, 6, 768),
 }
-KINDS = ("plain", "fp32", "bf16")
 
-Step = Callable[[Tokens, int], float]
+
+@dataclass(frozen=True)
+class Kind:
+    """How ours computes a step: number format, and parts that a batch is cut into."""
+
+    format: str
+    parts: int = 1
+
+
+KINDS = {
+    "fp32": Kind("fp32"),
+    "bf16": Kind("bf16"),
+    "fp32 in 2 parts": Kind("fp32", 2),
+    "bf16 in 2 parts": Kind("bf16", 2),
+}
+PLAIN = "plain"
+
+Step = Callable[[Tokens, int], object]
 
 
 def main() -> None:
@@ -88,7 +105,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5, help="batches that every step trains on")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--peak", type=float, help="peak matrix rate in TFLOP/s; measured if not given")
-    parser.add_argument("--memory-of", choices=KINDS, help="internal: measure one step in this process")
+    parser.add_argument("--memory-of", choices=[PLAIN, *KINDS], help="internal: measure one step in this process")
     parser.add_argument("--longest", action="store_true", help="with --memory-of: 32 texts of 128 word pieces")
     chosen = parser.parse_args()
     logging.set_verbosity_error()
@@ -105,23 +122,23 @@ def speed_table(shape: Shape, device: torch.device, pairs: int, peak: float | No
     """Check that all steps compute the same loss, then let them take turns and print medians."""
     teacher, student = make_models(shape, device)
     check_same_losses(teacher, student, device)
-    steps = {kind: make_step(kind, copy.deepcopy(student), teacher, device) for kind in KINDS}
-    seconds: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    steps = {kind: make_step(kind, copy.deepcopy(student), teacher, device) for kind in (PLAIN, *KINDS)}
+    seconds: dict[str, list[float]] = {kind: [] for kind in steps}
     words = []
     for seed in range(pairs + 1):
         texts = make_texts(seed)
         words.append(len(texts.ids))
-        for kind in KINDS:
+        for kind in steps:
             seconds[kind].append(timed(steps[kind], texts, seed, device))
     print(f"\n{shape.title}; {BATCH} texts of 8 to 128 word pieces; {device}; load {os.getloadavg()[0]:.1f}")
     print("| step | word pieces/s | ms | times plain (range) | TFLOP/s | of peak |")
     print("|---|---|---|---|---|---|")
-    for kind in KINDS:
+    for kind in steps:
         # The first round warms up.
         times, pieces = seconds[kind][1:], words[1:]
-        ratios = sorted(plain / own for plain, own in zip(seconds["plain"][1:], times, strict=True))
+        ratios = sorted(plain / own for plain, own in zip(seconds[PLAIN][1:], times, strict=True))
         rate = median(shape.flops(n) / t for n, t in zip(pieces, times, strict=True)) / 1e12
-        top = peak or peak_rate(torch.bfloat16 if kind == "bf16" else torch.float32, device)
+        top = peak or peak_rate(torch.bfloat16 if kind.startswith("bf16") else torch.float32, device)
         print(
             f"| {kind} | {median(n / t for n, t in zip(pieces, times, strict=True)):,.0f} | {1000 * median(times):.0f} "
             f"| {median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}) | {rate:.3f} | {rate / top:.0%} |",
@@ -134,11 +151,11 @@ def memory_table(name: str, device: torch.device) -> None:
     print("\n| peak memory, MB | whole process | above the loaded models | share of plain's |")
     print("|---|---|---|---|")
     plain = 0.0
-    for kind in KINDS:
+    for kind in (PLAIN, *KINDS):
         whole, growth = _memory_in_a_process(name, kind, device)
         plain = plain or growth
         print(f"| {kind} | {whole / MB:,.0f} | {growth / MB:,.0f} | {growth / plain:.2f} |", flush=True)
-    for kind in KINDS[1:]:
+    for kind in KINDS:
         whole, _ = _memory_in_a_process(name, kind, device, "--longest")
         print(f"| {kind}, {BATCH} texts of 128 | {whole / MB:,.0f} | | |", flush=True)
 
@@ -184,20 +201,23 @@ def make_masker() -> Masker:
 
 
 def make_step(kind: str, student: DistilBertForMaskedLM, teacher: BertForMaskedLM, device: torch.device) -> Step:
-    """A function (texts, seed) → loss that updates the student once."""
+    """A function of texts and a seed that updates the student once."""
     masker = make_masker()
-    if kind == "plain":
+    if kind == PLAIN:
         plain = PlainStep(student, teacher, LOSS)
         return lambda texts, seed: plain(*plain_batch(texts, masker, seed, device))
     optimiser = torch.optim.AdamW(
         student.parameters(), lr=5e-4, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.0, fused=True
     )
 
-    def step(texts: Tokens, seed: int) -> float:
+    chosen = KINDS[kind]
+
+    def step(texts: Tokens, seed: int) -> Tensor:
         student.train()
-        with precision(kind, device):
-            terms = our_terms(student, teacher, texts, masker, seed, device)
-        terms["loss"].backward()
+        for batch in our_batches(texts, masker, seed, chosen.parts, device):
+            with precision(chosen.format, device):
+                terms = word_loss_terms(student, None, teacher, batch, LOSS)
+            terms["loss"].backward()
         torch.nn.utils.clip_grad_norm_(student.parameters(), CLIP)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
@@ -206,18 +226,10 @@ def make_step(kind: str, student: DistilBertForMaskedLM, teacher: BertForMaskedL
     return step
 
 
-def our_terms(
-    student: DistilBertForMaskedLM,
-    teacher: BertForMaskedLM,
-    texts: Tokens,
-    masker: Masker,
-    seed: int,
-    device: torch.device,
-) -> dict[str, Tensor]:
-    """The terms of all texts as one part."""
+def our_batches(texts: Tokens, masker: Masker, seed: int, parts: int, device: torch.device) -> list[MaskedBatch]:
+    """All texts, some words hidden."""
     random = np.random.default_rng(seed)
-    (batch,) = masked_batches(texts, np.arange(len(texts)), masker, LOSS, random, 1, device)
-    return word_loss_terms(student, None, teacher, batch, LOSS)
+    return masked_batches(texts, np.arange(len(texts)), masker, LOSS, random, parts, device)
 
 
 def plain_batch(texts: Tokens, masker: Masker, seed: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
@@ -228,9 +240,9 @@ def plain_batch(texts: Tokens, masker: Masker, seed: int, device: torch.device) 
     return padded(drawn.pieces, targets, texts.lengths, device)
 
 
-def precision(kind: str, device: torch.device) -> AbstractContextManager[object]:
+def precision(format: str, device: torch.device) -> AbstractContextManager[object]:
     """What our steps compute in."""
-    return torch.autocast(device.type, dtype=torch.bfloat16) if kind == "bf16" else nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16) if format == "bf16" else nullcontext()
 
 
 def check_same_losses(teacher: BertForMaskedLM, student: DistilBertForMaskedLM, device: torch.device) -> None:
@@ -238,7 +250,8 @@ def check_same_losses(teacher: BertForMaskedLM, student: DistilBertForMaskedLM, 
     texts, masker = make_texts(0), make_masker()
     student.eval()
     with torch.no_grad():
-        ours = our_terms(student, teacher, texts, masker, 0, device)
+        (batch,) = our_batches(texts, masker, 0, 1, device)
+        ours = word_loss_terms(student, None, teacher, batch, LOSS)
         plain = PlainStep(student, teacher, LOSS).terms(*plain_batch(texts, masker, 0, device))
     for name, value in plain.items():
         if not torch.isclose(ours[name], value, rtol=1e-4, atol=0):

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from core.distill.vocabulary_loss import Sizes, Weights, WordRows, best_words, vocabulary_loss
+from core.distill.vocabulary_loss import ON_GPU, ON_PROCESSOR, Sizes, Weights, WordRows, best_words, vocabulary_loss
 
 TEMPERATURES = pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0, 8.0])
 VOCABULARY, WIDTH, TEACHER_WIDTH = 50, 12, 20
@@ -247,3 +248,17 @@ def test_best_words_are_those_of_the_full_logits() -> None:
     words = word_rows(1, 600)
     expected = (words.rows @ words.matrix.T + words.bias).argmax(-1)
     assert torch.equal(best_words(words), expected)
+
+
+@pytest.mark.parametrize("sizes", [ON_PROCESSOR, ON_GPU], ids=["processor", "GPU"])
+@EVERY_LAYOUT
+def test_no_number_is_read_back_on_the_way(layout: tuple[int, int, int], sizes: Sizes) -> None:
+    """A GPU would be waited for. These tensors have no numbers: reading one raises."""
+    with FakeTensorMode(), torch.autocast("cpu", dtype=torch.bfloat16):
+        student, targets, teacher = case(layout, torch.float32)
+        leaves = WordRows(*(part.requires_grad_() for part in (student.rows, student.matrix, student.bias)))
+        loss, _, _ = vocabulary_loss(leaves, targets, teacher, weights(layout), sizes)
+        loss.backward()
+        with pytest.raises(DataDependentOutputException):
+            loss.item()
+    assert leaves.matrix.grad.shape == leaves.matrix.shape
