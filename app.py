@@ -4,10 +4,13 @@ Only a launcher, and nothing heavy starts here. It switches the network off, put
 pages, and makes every way of ending the server (Ctrl-C, SIGTERM, a closed terminal) save the training first.
 """
 
-from core import network
+from core import network, redact
+from core.versions import check_versions
 
 # Hugging Face's libraries read it once, when they are first imported: keep this above the other imports.
 network.switch_off_unless_asked()
+redact.install()
+check_versions()
 
 import asyncio
 import atexit
@@ -26,6 +29,9 @@ from starlette.middleware import Middleware
 
 from pages.ui import live
 from pages.ui.guard import Guard
+
+# Runs, caches and logs are for the user's eyes only, whatever library writes them.
+os.umask(0o077)
 
 SAVE_TIMEOUT_S = 8.0
 LEAVE_TIMEOUT_S = 0.7

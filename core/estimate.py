@@ -89,13 +89,13 @@ def plan(settings: Settings) -> Plan:
     teacher_steps = 0 if kept else settings.teacher.epochs * -(-texts.train // settings.teacher.batch_size)
     student_steps = settings.training.epochs * -(-texts.train // settings.training.batch_size)
     seconds = _seconds(settings, texts, _Costs(settings, teacher, student), (teacher_steps, student_steps), kept)
-    pace, measured = _pace()
+    pace, measured = pace_here()
     return Plan(texts.train, teacher_steps, student_steps, seconds * pace, measured, teacher, student)
 
 
 def learn(predicted: Plan, elapsed_s: float) -> None:
     """Remember how long a finished run took against what `plan` had said before it."""
-    pace, _ = _pace()
+    pace, _ = pace_here()
     corrected = pace * elapsed_s / predicted.seconds
     write_json(cache_root() / "pace.json", {"pace": round(corrected, 3), "measured_by": "run"}, durable=False)
 
@@ -157,7 +157,7 @@ def _updates(shape: Shape, steps: int) -> float:
     return steps * shape.parameters * SECONDS_PER_PARAMETER
 
 
-def _pace() -> tuple[float, bool]:
+def pace_here() -> tuple[float, bool]:
     """How many times slower than the reference this machine is, and whether a finished run says so."""
     try:
         known = read_json(cache_root() / "pace.json")

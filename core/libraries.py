@@ -30,6 +30,13 @@ def load() -> None:
         )
 
 
+def load_metrics() -> None:
+    """The same for the evaluate package, which loads parts of transformers when it is imported."""
+    load()
+    with _one_at_a_time:
+        import evaluate  # noqa: F401
+
+
 def load_hub() -> None:
     """The same for the Hub's library, which is quick to load but shares parts with transformers."""
     with _one_at_a_time:

@@ -11,12 +11,14 @@ import math
 from collections.abc import Iterable
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from core.config import Settings, bounds
 from core.errors import DistilleryError
+
+Kind = TypeVar("Kind", bound=BaseModel)
 
 MAX_FILE_BYTES = 1_000_000
 SECTIONS = tuple(
@@ -39,10 +41,15 @@ def parse_settings(raw: Any) -> Settings:
     """Settings from plain JSON values. Raises SettingsError."""
     if not isinstance(raw, dict):
         raise SettingsError({"": f"Settings are a JSON object with the sections {', '.join(SECTIONS)}."})
+    return parse_as(Settings, raw)
+
+
+def parse_as(kind: type[Kind], raw: dict[str, Any]) -> Kind:
+    """Settings of a kind from plain JSON values. Raises SettingsError."""
     try:
-        return Settings.model_validate(raw)
+        return kind.model_validate(raw)
     except ValidationError as error:
-        raise SettingsError(_problems(error)) from None
+        raise SettingsError(_problems(error, kind)) from None
 
 
 def read_settings_file(path: Path) -> Settings:
@@ -62,8 +69,9 @@ def read_settings_file(path: Path) -> Settings:
         raise SettingsError({"": f"{path} is not valid JSON: {error}."}) from None
 
 
-def override(settings: Settings, assignments: Iterable[str]) -> Settings:
+def override(settings: Kind, assignments: Iterable[str]) -> Kind:
     """Settings with `section.field=value` applied, values in JSON or plain text. Raises SettingsError."""
+    example = "loss.soft=3" if isinstance(settings, Settings) else "epochs=2"
     raw = settings.model_dump(mode="json")
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
@@ -72,9 +80,9 @@ def override(settings: Settings, assignments: Iterable[str]) -> Settings:
         for section in sections:
             target = target.get(section) if isinstance(target, dict) else None
         if not equals or not isinstance(target, dict) or name not in target:
-            raise SettingsError({path: f"{assignment!r} is not a setting; write it like loss.soft=3."})
+            raise SettingsError({path: f"{assignment!r} is not a setting; write it like {example}."})
         target[name] = _value(text.strip())
-    return parse_settings(raw)
+    return parse_as(type(settings), raw)
 
 
 def expected(section: type[BaseModel], name: str) -> str:
@@ -93,7 +101,10 @@ def expected(section: type[BaseModel], name: str) -> str:
         return f"{noun} from {low:g} to {high:g}{optional}"
     longest = rule(section, name, "max_length")
     if get_origin(kind) is tuple:
-        things = "whole numbers" if get_args(kind)[0] is int else "texts"
+        of = get_args(kind)[0]
+        things = {int: "whole numbers", str: "texts"}.get(of, "groups of settings")
+        if get_origin(of) is Literal:
+            things = ", ".join(get_args(of))
         return f"a list of {things}" + (f", at most {longest}" if longest else "") + optional
     if kind is str:
         # A pattern would say little to most people; the default keeps to it.
@@ -124,22 +135,27 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return seen
 
 
-def _problems(error: ValidationError) -> dict[str, str]:
+def _problems(error: ValidationError, kind: type[BaseModel]) -> dict[str, str]:
     problems: dict[str, str] = {}
+    around: set[str] = set()
     for item in error.errors(include_url=False):
-        path = ".".join(str(part) for part in item["loc"])
-        problems.setdefault(path, _sentence(_shortened(path), item))
+        parts = [str(part) for part in item["loc"]]
+        path = ".".join(parts)
+        # Of a list in which something is wrong, the validator complains a second time, as a whole.
+        if path not in around:
+            problems.setdefault(path, _sentence(_shortened(path), item, kind))
+        around |= {".".join(parts[:length]) for length in range(1, len(parts))}
     return problems
 
 
-def _sentence(path: str, item: Any) -> str:
+def _sentence(path: str, item: Any, kind: type[BaseModel]) -> str:
     if item["type"] == "value_error":
         return _capitalised(str(item["ctx"]["error"])) + "."
     if item["type"] == "extra_forbidden":
         return f"{path} is not a setting; remove it or correct its name."
     if item["type"] == "invalid_key" or (item["type"] == "string_unicode" and path in ("", *SECTIONS)):
         return f"{_shortened(ascii(item['input']))} is not the name of a setting."
-    section, name = _field(item["loc"])
+    section, name = _field(item["loc"], kind)
     given = _shortened(json.dumps(item["input"], default=str))
     return f"{path} is {given}; expected {expected(section, name)}."
 
@@ -148,9 +164,9 @@ def _shortened(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def _field(location: tuple[int | str, ...]) -> tuple[type[BaseModel], str]:
-    """The section and field that an error lies in, however deep inside the field's value it is."""
-    section: type[BaseModel] = Settings
+def _field(location: tuple[int | str, ...], kind: type[BaseModel]) -> tuple[type[BaseModel], str]:
+    """The section and field of `kind` that an error lies in, however deep inside the field's value it is."""
+    section = kind
     for part in location:
         annotation = section.model_fields[str(part)].annotation
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):

@@ -18,13 +18,18 @@ class BrokenRun(DistilleryError):
 
 
 def home() -> Path:
-    """Where runs and caches live: DISTILLERY_HOME, else the project's own folder."""
+    """Where runs, GLUE jobs and caches live: DISTILLERY_HOME, else the project's own folder."""
     return Path(os.environ.get("DISTILLERY_HOME") or PROJECT)
 
 
 def runs_root() -> Path:
     """The folder of all runs, made if missing, private to the user."""
     return _private_folder(home() / "runs")
+
+
+def scores_root() -> Path:
+    """The folder of all GLUE jobs. Beside the runs and not among them: a job makes no student."""
+    return _private_folder(home() / "scores")
 
 
 def cache_root() -> Path:
@@ -51,6 +56,8 @@ def write_json(path: Path, value: Any, durable: bool = True) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+    if durable:
+        sync(path.parent)
 
 
 def read_json(path: Path) -> Any:
@@ -62,6 +69,17 @@ def read_json(path: Path) -> Any:
     if not isinstance(value, dict):
         raise BrokenRun(f"{path.parent.name}/{path.name} does not hold a JSON object.")
     return value
+
+
+def sync(path: Path) -> None:
+    """Push a file's content, or the names in a folder, to the disk. Windows, which opens no folder, does it itself."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _private_folder(path: Path) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from core import estimate, paper
@@ -9,12 +11,13 @@ from core.config import Settings
 from core.data.bundle import missing_assets
 from core.errors import DistilleryError
 from core.runs import folder as runs
+from core.runs.about import run_name
 from pages.ui import numbers
 from pages.ui.origin import measured_badge, paper_badge
 from pages.ui.result import read_result
 from pages.ui.stacks import show_distillation
 from pages.ui.text import as_label
-from pages.ui.watch import started, submit
+from pages.ui.watch import submit
 
 DEMO_RUN = "demo-run-id"
 
@@ -43,7 +46,7 @@ def show_measured() -> None:
     for folder in runs.list_runs():
         try:
             if shown < 3 and runs.read_status(folder).state == "finished":
-                _show_run(folder.name, runs.read_settings(folder).name, read_result(folder))
+                _show_run(folder, read_result(folder))
                 shown += 1
         except DistilleryError:
             continue  # broken runs are listed, with their cause, on the page of all runs
@@ -51,19 +54,19 @@ def show_measured() -> None:
         st.caption("Nothing yet. Start the demo: its numbers will stand here, beside the paper's.")
 
 
-def _show_run(run_id: str, name: str, results: dict) -> None:
+def _show_run(folder: Path, results: dict) -> None:
     metric = results["metric"]
     scores = {model: numbers.score(results[model]["score"], metric) for model in ("student", "teacher")}
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        title = as_label(name or started(run_id))
+        title = as_label(run_name(folder))
         st.markdown(
             f"**{title}** kept {numbers.percent(results['kept'])} of the teacher's {metric} "
             f"({scores['student']} of {scores['teacher']}), agreement {numbers.score(results['agreement'], metric)}"
         )
         measured_badge(results)
         st.space("stretch")
-        if st.button("Open", key=f"open-{run_id}", type="tertiary"):
-            st.switch_page("../distill.py", query_params={"run": run_id})
+        if st.button("Open", key=f"open-{folder.name}", type="tertiary"):
+            st.switch_page("../runs.py", query_params={"run": folder.name})
 
 
 if (run_id := st.session_state.pop("demo-started", None)) is not None:

@@ -15,7 +15,9 @@ HEADERS = {
     "RTE": "index\tsentence1\tsentence2\tlabel",
     "WNLI": "index\tsentence1\tsentence2\tlabel",
 }
-"""First lines; CoLA has none."""
+"""First lines; CoLA has none. MNLI's development files have another, with five annotators' labels."""
+
+MNLI_DEV = HEADERS["MNLI"].replace("label1", "label1\tlabel2\tlabel3\tlabel4\tlabel5")
 
 LABELS = {
     "STS-B": ("0.000", "2.5", "5.000"),
@@ -35,20 +37,21 @@ def label(task: str, number: int) -> str:
 def row(task: str, number: int, word: str) -> str:
     """A row whose texts are `"word number` and `word "number" again`, quotation marks unbalanced on purpose."""
     first, second, value = f'"{word} {number}', f'{word} "{number}" again', label(task, number)
+    annotators = "\t".join("abcde") if word.startswith("dev") else "x"
     return {
         "CoLA": f"gj04\t{value}\t*\t{first}",
         "SST-2": f"{first} \t{value}",
         "MRPC": f"{value}\t70{number}\t71{number}\t{first}\t{second}",
         "STS-B": f"{number}\tmain\tMSRvid\t2012\t0{number}\tnone\tnone\t{first}\t{second}\t{value}",
         "QQP": f"{number}\t1\t2\t{first}\t{second}\t{value}",
-        "MNLI": f"{number}\t1\t1n\tfiction\t( a )\t( b )\t(ROOT a)\t(ROOT b)\t{first}\t{second}\tx\t{value}",
+        "MNLI": f"{number}\t1\t1n\tfiction\t( a )\t( b )\t(ROOT a)\t(ROOT b)\t{first}\t{second}\t{annotators}\t{value}",
     }.get(task, f"{number}\t{first}\t{second}\t{value}")
 
 
 def lines(task: str, count: int, word: str = "train") -> list[str]:
-    """A whole file, its header first where the task has one."""
-    header = [HEADERS[task]] if task in HEADERS else []
-    return header + [row(task, number, word) for number in range(count)]
+    """A whole file, its header first where the task has one; a development file if `word` begins with "dev"."""
+    header = MNLI_DEV if task == "MNLI" and word.startswith("dev") else HEADERS.get(task)
+    return [header] * bool(header) + [row(task, number, word) for number in range(count)]
 
 
 def write(path: Path, file_lines: list[str], mark: bool = False, end: str = "\n") -> None:

@@ -3,7 +3,8 @@
     python -m tests.killed_runs HOME KILLS [VARIANT]
 
 Prints one line of JSON. Every try is a fork of this process, made after the libraries are loaded, so that a kill lands
-in training and not in the imports; half of them wait for a checkpoint that is being written.
+in training and not in the imports; half of them wait for a checkpoint that is being written. Fails if fewer than one
+kill in ten came inside a save: then nothing was proved.
 """
 
 from __future__ import annotations
@@ -15,21 +16,24 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
+from core.distill import checkpoint
 from core.runs import folder as runs
 from core.runs.events import read_events
 from core.runs.execute import execute
 from core.runs.resume import request_resume
-from tests.broken_runs import new_run, outcome
+from tests.broken_runs import STEPS, new_run, outcome
 
 LIMIT_S = 60
+LAST = f"student-{STEPS:08d}"
 
 
 def main(home: str, kills: int, variant: str = "labels") -> None:
     """Kill until `kills` kills have landed; every run is resumed until it ends and compared with an unbroken one."""
     os.environ["DISTILLERY_HOME"] = home
     _train("teacher-first", variant)
-    expected = outcome(_train("unbroken", variant))
+    expected = _end_of(_train("unbroken", variant))
     report = {"kills": 0, "inside_save": 0, "resumes": 0, "runs": 0, "equal": 0}
     chance = random.Random(0)
     while report["kills"] < kills:
@@ -40,8 +44,27 @@ def main(home: str, kills: int, variant: str = "labels") -> None:
             request_resume(folder)
             report["resumes"] += 1
         report["runs"] += 1
-        report["equal"] += outcome(folder) == expected
+        report["equal"] += _end_of(folder) == expected
+    if report["inside_save"] * 10 < report["kills"]:
+        raise SystemExit(f"only {report['inside_save']} of {report['kills']} kills came inside a save")
     print(json.dumps(report))
+
+
+def _end_of(folder: Path) -> dict[str, Any]:
+    """A run's outcome, and the SHA-256 of the optimiser after its last update."""
+    optimiser = _optimiser_file(folder)
+    return outcome(folder) | {"optimiser": optimiser.read_text() if optimiser.exists() else "never saved"}
+
+
+def _optimiser_file(folder: Path) -> Path:
+    return folder.parents[1] / f"{folder.name}.optimiser"
+
+
+def _note_optimiser(folder: Path) -> None:
+    """Keep the hash of the last checkpoint's optimiser; a run that finishes deletes its checkpoints."""
+    manifest = folder / "checkpoints" / LAST / "manifest.json"
+    if manifest.exists():
+        _optimiser_file(folder).write_text(json.loads(manifest.read_bytes())["optimiser.safetensors"])
 
 
 def _train(name: str, variant: str) -> Path:
@@ -54,6 +77,13 @@ def _train(name: str, variant: str) -> Path:
 def _fork(folder: Path) -> int:
     child = os.fork()
     if child == 0:
+        committed = checkpoint.commit
+
+        def commit(*arguments: Any) -> None:
+            committed(*arguments)
+            _note_optimiser(folder)
+
+        checkpoint.commit = commit
         execute(folder)
         os._exit(0)
     return child
@@ -73,6 +103,7 @@ def _kill_one(folder: Path, chance: random.Random, report: dict[str, int]) -> bo
         if saving if in_save else _steps(folder) >= step:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
+            _note_optimiser(folder)
             report["kills"] += 1
             report["inside_save"] += bool(_saves(folder) - left_over)
             return True

@@ -123,7 +123,7 @@ def test_the_same_question_has_the_same_answer(home):
 def test_control_tokens_are_plain_text(home, typed):
     run = finished_run(home)
     loaded = shelf.get(run / "student")
-    inputs, _ = scoring._word_pieces(loaded, f"a {typed} film", None, 64)
+    inputs, _ = scoring.word_pieces(loaded, f"a {typed} film", None, 64)
     inside = inputs["input_ids"][0, 1:-1].tolist()
     assert not set(inside) & set(loaded.tokenizer.all_special_ids)
     assert only(run, f"a {typed} film").answers

@@ -133,16 +133,33 @@ def raw_status(server: Server, path: str, headers: dict[str, str]) -> int:
         connection.close()
 
 
-def handshake(server: Server, host: str, origin: str | None) -> int:
+def handshake(server: Server, host: str | None, origin: str | None) -> int:
     key = base64.b64encode(os.urandom(16)).decode()
     headers = {
-        "Host": host,
         "Connection": "Upgrade",
         "Upgrade": "websocket",
         "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Key": key,
     }
-    return raw_status(server, "/_stcore/stream", headers | ({"Origin": origin} if origin else {}))
+    return raw_status(server, "/_stcore/stream", headers | named(host, origin))
+
+
+def named(host: str | None, origin: str | None) -> dict[str, str]:
+    """The two headers, without those that are None."""
+    return {name: value for name, value in {"Host": host, "Origin": origin}.items() if value is not None}
+
+
+@pytest.mark.parametrize(("host", "origin", "over_http", "over_websocket"), MATRIX)
+def test_a_real_server_keeps_to_the_whole_matrix(
+    server: Server, host: str | None, origin: str | None, over_http: int, over_websocket: int
+) -> None:
+    def here(address: str | None) -> str | None:
+        return address and address.replace("8501", str(server.port))
+
+    opened = 101 if over_websocket == 200 else over_websocket
+    assert raw_status(server, "/_stcore/health", named(here(host), here(origin))) == over_http
+    # A request without any host is refused by the server below the guard, as HTTP/1.1 asks, with another number.
+    assert handshake(server, here(host), here(origin)) in ({opened, 400} if host is None else {opened})
 
 
 def test_a_real_server_opens_its_socket_to_its_own_page_only(server: Server) -> None:

@@ -184,7 +184,7 @@ def test_the_table_has_a_row_for_each_hidden_word():
     rows = table([found(("good bad", "bad good"), ("film", "film")), found(("warm", "warm"))])
     assert rows["Agree"].tolist() == ["no", "yes", "yes"]
     assert rows["Word"].tolist() == ["1 of 2", "2 of 2", "1 of 1"]
-    assert rows["On both lists"].tolist() == ["good, bad", "film", "warm"]
+    assert rows["On all lists"].tolist() == ["good, bad", "film", "warm"]
     assert "Word" not in table([found(("warm", "warm"))])
 
 

@@ -36,6 +36,7 @@ from tests.drawn_pages import (
     words,
 )
 from tests.made_runs import RESULTS, SCORE_RESULTS, WORDS_RESULTS, make_run
+from tests.runs_page import cells, listed
 
 THIN = numbers.THIN
 
@@ -416,8 +417,9 @@ def test_a_broken_run_is_a_sentence_on_its_page(broken):
 def test_a_broken_run_takes_nothing_from_the_pages_of_all_runs(home, broken):
     make_run(home, "20261122-120000-ab12", settings=Settings(name="Sound run"))
     assert "Sound run" in words(open_page(HOME))
-    at = open_page(RUNS)
-    assert "Sound run" in words(at) and (broken.name in words(at) or "22 Nov, 15:00" in words(at))
+    rows = {row["name"]: row for row in listed(open_page(RUNS))}
+    assert rows["Sound run"]["state"] == "finished" and rows["Run of 22 Nov, 15:00"]["state"] == "broken"
+    assert ".json" in rows["Run of 22 Nov, 15:00"]["sentence"]
     assert button(open_page(DISTIL, new="1"), "Start")
     open_page(COMPARE)
 
@@ -477,7 +479,8 @@ def test_a_waiting_run_that_has_just_been_deleted_is_gone_when_it_is_removed(hom
 def test_foreign_names_are_never_markdown(home):
     name = "![x](http://evil.example/x.png)"
     folder = make_run(home, settings=Settings(name=name))
-    for at in (open_page(HOME), open_page(RUNS), open_page(DISTIL, run=folder.name)):
+    addresses = ((HOME, {}), (RUNS, {}), (RUNS, {"run": folder.name}), (DISTIL, {"run": folder.name}))
+    for at in (open_page(page, **query) for page, query in addresses):
         read = [each.value for kind in ("markdown", "title", "caption", "subheader") for each in at.get(kind)]
         assert not any(name in each for each in read)
 
@@ -491,51 +494,23 @@ def test_no_runs_says_what_to_do_next():
     assert button(press(at, "Set up a run"), "Start")
 
 
-def test_runs_are_listed_newest_first_with_state_and_score(home):
-    make_run(home, "20261122-100000-aaaa", "finished", settings=Settings(name="Oldest"))
-    make_run(home, "20261122-110000-aaaa", "failed", "It failed for a reason.")
-    make_run(home, "20261122-120000-aaaa", "running", alive=False)
-    at = open_page(RUNS)
-    assert "Labels of movie sentences, teacher MiniLM; 3 layers from layers 0, 2, 5; 5/2/1, T 2; 2 epochs" in plain(at)
-    assert [each.value for each in at.text] == [
-        "Run of 22 Nov, 12:00",
-        "The process that trained it ended at step 40 without saying why.",
-        "Run of 22 Nov, 11:00",
-        "It failed for a reason.",
-        "Oldest",
-        f"98.7{THIN}% kept (85.1{THIN}% of 86.2{THIN}%), agreement 95.0{THIN}%",
-    ]
-    badges = [each.value for each in at.markdown if "-badge[" in each.value]
-    assert badges == [":orange-badge[interrupted]", ":red-badge[failed]", ":green-badge[finished]"]
-    assert not at.get("pagination")
-    at.button(key="open-20261122-110000-aaaa").click()
-    assert asked_for(draw(at)) == "20261122-110000-aaaa"
-
-
 def test_scores_of_every_metric_are_read_as_what_they_are(home):
     for hour, results in enumerate((RESULTS, WORDS_RESULTS, SCORE_RESULTS)):
         make_run(home, f"20261122-1{hour}0000-aaaa", results=results)
-    lines = [each.value for each in open_page(RUNS).text]
-    assert f"77.7{THIN}% kept (24.1{THIN}% of 31.0{THIN}%), agreement 46.8{THIN}%" in lines
-    assert f"95.2{THIN}% kept (0.832 of 0.874), agreement 0.921" in lines
+    found = [cells(row, "kept", "student", "teacher", "agreement") for row in listed(open_page(RUNS))]
+    assert found[1] == [f"77.7{THIN}%", f"24.1{THIN}%", f"31.0{THIN}%", f"46.8{THIN}%"]
+    assert found[0] == [f"95.2{THIN}%", "0.832", "0.874", "0.921"]
     assert "of the teacher's masked-word accuracy" in words(open_page(HOME))
 
 
 def test_file_names_of_others_are_never_markdown(home):
     data = {"source": "csv", "path": "/tmp/![x](http:evil.example).csv"}
-    make_run(home, settings=parse_settings({"data": data}))
-    assert "![x](" not in words(open_page(RUNS))
-
-
-def test_sixty_runs_come_in_three_pages(home):
-    for minute in range(60):
-        make_run(home, f"20261122-12{minute:02}00-aaaa")
+    folder = make_run(home, settings=parse_settings({"data": data}))
     at = open_page(RUNS)
-    assert at.get("pagination")
-    assert [len(at.button), at.button[0].key] == [20, "open-20261122-125900-aaaa"]
-    at.session_state["runs-page"] = 3
-    draw(at)
-    assert [len(at.button), at.button[-1].key] == [20, "open-20261122-120000-aaaa"]
+    assert "![x](" not in words(at) and cells(listed(at)[0], "data") == ["![x](http:evil.example).csv"]
+    for address in ({"run": folder.name}, {"runs": folder.name}):
+        read = [each.value for kind in ("markdown", "caption") for each in open_page(RUNS, **address).get(kind)]
+        assert not any("![x](" in each for each in read)
 
 
 # --- the banner -------------------------------------------------------------------------------------------------

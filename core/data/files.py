@@ -13,6 +13,9 @@ from typing import BinaryIO
 
 from core.errors import DistilleryError
 
+DATA_ROOTS = "DISTILLERY_DATA_ROOTS"
+"""Environment variable: folders, separated as in PATH, below which all data and teacher folders must lie."""
+
 MAX_BYTES = 1_000_000_000
 """Largest file that is read: all of it is held in memory. The largest of GLUE's has about 430 MB."""
 
@@ -46,14 +49,42 @@ class DataError(DistilleryError):
     """Data that cannot be used; the message names the file, the line where there is one, and what to do."""
 
 
-def as_path(typed: str) -> Path:
-    """The path that a person typed, `~` resolved. Raises DataError if no system could have such a file."""
+def as_path(typed: str, field: str = "data.path") -> Path:
+    """The path that a person typed in a field, `~` resolved.
+
+    Raises DataError if no system could have such a file, or if it may not be read (`check_allowed`).
+    """
     path = Path(typed.strip())
     try:
         os.fsencode(path := path.expanduser())
     except (RuntimeError, UnicodeEncodeError) as error:
         raise unreadable(path, ValueError()) from error
+    check_allowed(path, field)
+    try:
+        path.exists()
+    except OSError as error:
+        raise unreadable(path, error) from error  # a name longer than any file system takes, or a folder that is closed
     return path
+
+
+def check_allowed(path: Path, field: str) -> None:
+    """Raise DataError unless a path, links followed, lies in one of the folders of DISTILLERY_DATA_ROOTS.
+
+    Without that variable every folder will do: the program then serves only whoever started it.
+    """
+    typed = [root for root in os.environ.get(DATA_ROOTS, "").split(os.pathsep) if root.strip()]
+    if not typed:
+        return
+    try:
+        found = path.resolve()
+        if any(found.is_relative_to(Path(root.strip()).expanduser().resolve()) for root in typed):
+            return
+    except (OSError, RuntimeError, ValueError):
+        pass  # a path that cannot be followed to its end is in no folder
+    raise DataError(
+        f"{field}: {shown(str(path), 300)} does not lie in a folder that may be read. Allowed are "
+        f"{', '.join(shown(root, 300) for root in typed)} ({DATA_ROOTS} in the environment of the program)."
+    )
 
 
 def file_name(path: Path) -> str:
@@ -63,6 +94,8 @@ def file_name(path: Path) -> str:
 
 def open_plain(path: Path) -> BinaryIO:
     """A plain file, open for reading. Raises DataError if it is missing, a folder, a pipe or not to be read."""
+    # Asked again for a file in a folder that was typed: it may be a link that leads out.
+    check_allowed(path, file_name(path))
     try:
         # Not waiting: opening a pipe that nobody writes to would never return.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))

@@ -34,6 +34,12 @@ def read_hub(settings: DataSettings, with_dev: bool = True) -> GlueTexts:
     return GlueTexts(task, train, dev, notes + more)
 
 
+def read_hub_mismatched() -> Part:
+    """MNLI's second development set, of other genres than it was trained on; errors as `read_hub`."""
+    require_network()
+    return _part(_fetch(TASKS["MNLI"], "validation_mismatched"), TASKS["MNLI"])[0]
+
+
 def require_network() -> None:
     """Raise DataError if the network has not been switched on."""
     if not network.is_on():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 
 from core.data.files import shown
 from core.data.part import LabelledData, Part
@@ -67,6 +66,9 @@ def _check(names: tuple[str, ...], part: Part) -> None:
 
 def _drawn(names: tuple[str, ...], part: Part, whole: Part, seed: int, **size: float) -> tuple[Part, Part]:
     """Two random parts, each with the classes in the same shares; scores as they come. Errors speak of `whole`."""
+    # It takes seconds to load, and pages that only name tasks can do without.
+    from sklearn.model_selection import train_test_split
+
     strata = part.labels if names else None
     try:
         first, second = train_test_split(np.arange(len(part)), stratify=strata, random_state=seed, **size)

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from core.distill.recorder import Recorder, Stage
 from core.errors import DistilleryError
+from core.storage import sync
 
 KEPT = 2
 """So many are kept: the newest, and the one before it should the newest turn out damaged."""
@@ -80,10 +81,13 @@ class Keeper:
         Raises DistilleryError if the run's settings are not those it was made with.
         """
         newest = newest_checkpoint(self.root)
-        if newest is None or newest.stage != progress.stage:
+        if newest is None:
             return 0
         state = newest.state()
+        # Also at a stage before the checkpoint's: after other data the teacher would first be taught all over again.
         self._compare(state)
+        if newest.stage != progress.stage:
+            return 0
         first = _first_names(progress.learner.state_dict())
         weights = newest.tensors("weights")
         progress.learner.load_state_dict({name: weights[first[name]] for name in first})
@@ -150,12 +154,12 @@ def commit(root: Path, name: str, files: dict[str, bytes]) -> None:
         manifest = json.dumps(hashes, indent=2).encode()
         for file, content in {**files, "manifest.json": manifest}.items():
             _write_through(building / file, content)
-        _sync_folder(building)
+        sync(building)
         building.rename(root / name)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise
-    _sync_folder(root)
+    sync(root)
 
 
 def differences(then: dict[str, Any], now: dict[str, Any], path: str = "") -> list[str]:
@@ -195,14 +199,6 @@ def _write_through(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _first_names(weights: dict[str, Tensor]) -> dict[str, str]:

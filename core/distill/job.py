@@ -57,7 +57,7 @@ def run_job(
         "seed": settings.training.seed,
         "elapsed_s": round(time.monotonic() - began, 1),
         "compute": {"device": str(compute.device), "precision": compute.precision, "threads": compute.threads},
-        "versions": _versions(),
+        "versions": versions(),
     }
 
 
@@ -68,8 +68,9 @@ def _facts(settings: Settings, key: str, compute: Compute) -> dict[str, Any]:
     """
     conditions = {"device": str(compute.device), "precision": compute.precision, "threads": compute.threads}
     frozen = {"settings": settings.model_dump(mode="json"), "teacher": key}
-    return {"frozen": frozen, "compute": conditions | _versions()}
+    return {"frozen": frozen, "compute": conditions | versions()}
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of what computes, by name."""
     return {"python": platform.python_version(), "torch": torch.__version__, "transformers": transformers.__version__}

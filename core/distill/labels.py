@@ -11,11 +11,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from core.data.labelled import LabelledData, Part, load_labelled, majority_share
+from core.data.labelled import Part, load_labelled, majority_share
 from core.data.token_cache import kept_tokens, texts_digest, tokenizer_digest
 from core.data.tokens import Batch, Tokens, cut_by_length, tokenise
 from core.distill.loop import Lesson
@@ -59,7 +60,10 @@ class Labels:
         self._session = session
         self._names = data.label_names
         self.tokenizer: PreTrainedTokenizerBase = teacher_tokenizer(settings.teacher)
-        self._parts = _tokenised(data, self.tokenizer, settings.data.max_tokens)
+        parts = {"train": data.train, "validation": data.validation, "test": data.test}
+        self._parts = {
+            name: label_tokens(part, self.tokenizer, settings.data.max_tokens) for name, part in parts.items()
+        }
         # A watched sentence is one text; a model of pairs would be asked something it has never learned.
         probes = list(settings.probes) if data.train.pairs is None else []
         watched = Part(probes, np.zeros(len(probes), dtype=np.int64))
@@ -75,12 +79,7 @@ class Labels:
 
     def teacher_lesson(self, teacher: PreTrainedModel) -> Lesson:
         """Plain fine-tuning on the labels."""
-
-        def terms(part: LabelBatch) -> dict[str, Tensor]:
-            logits = teacher(**inputs_of(teacher, part.batch)).logits
-            return {"loss": _hard(logits, part)}
-
-        return self._lesson(teacher, terms)
+        return self._lesson(teacher, partial(fine_tuning_terms, teacher))
 
     def new_student(self, teacher: PreTrainedModel) -> PreTrainedModel:
         """A student with a head for these labels."""
@@ -131,17 +130,32 @@ class Labels:
         return [[round(value, 4) for value in row] for row in rows.tolist()]
 
     def _lesson(self, learner: nn.Module, terms: Callable[[LabelBatch], dict[str, Tensor]]) -> Lesson:
-        train = self._parts["train"]
         parts, device = self._session.settings.training.accumulation, self._session.compute.device
+        return label_lesson(self._parts["train"], learner, terms, device, parts)
 
-        def batches(examples: NDArray[np.int64], _random: np.random.Generator) -> list[LabelBatch]:
-            lengths = train.lengths[examples]
-            return [
-                LabelBatch(train.batch(examples[places], device), len(examples), int(lengths.sum()))
-                for places in cut_by_length(lengths, parts)
-            ]
 
-        return Lesson(learner, train.lengths, batches, terms)
+def label_lesson(
+    train: Tokens,
+    learner: nn.Module,
+    terms: Callable[[LabelBatch], dict[str, Tensor]],
+    device: torch.device,
+    parts: int = 1,
+) -> Lesson:
+    """A lesson on labelled examples, each update computed in so many parts of about equally many word pieces."""
+
+    def batches(examples: NDArray[np.int64], _random: np.random.Generator) -> list[LabelBatch]:
+        lengths = train.lengths[examples]
+        return [
+            LabelBatch(train.batch(examples[places], device), len(examples), int(lengths.sum()))
+            for places in cut_by_length(lengths, parts)
+        ]
+
+    return Lesson(learner, train.lengths, batches, terms)
+
+
+def fine_tuning_terms(model: PreTrainedModel, part: LabelBatch) -> dict[str, Tensor]:
+    """The loss of learning a task from its labels alone: cross-entropy, or of scores the squared error."""
+    return {"loss": _hard(model(**inputs_of(model, part.batch)).logits, part)}
 
 
 def label_loss_terms(
@@ -178,12 +192,7 @@ def _hard(logits: Tensor, part: LabelBatch) -> Tensor:
     return hard_target_loss(logits, part.batch.labels, part.examples)
 
 
-def _tokenised(data: LabelledData, tokenizer: PreTrainedTokenizerBase, longest: int) -> dict[str, Tokens]:
-    """The three parts as word pieces, from the cache where these very texts have been read before."""
-    return {
-        name: kept_tokens(
-            (texts_digest(part), tokenizer_digest(tokenizer), str(longest), "labels"),
-            partial(tokenise, part, tokenizer, longest),
-        )
-        for name, part in (("train", data.train), ("validation", data.validation), ("test", data.test))
-    }
+def label_tokens(part: Part, tokenizer: PreTrainedTokenizerBase, longest: int) -> Tokens:
+    """A part as word pieces, from the cache where these very texts have been read before."""
+    key = (texts_digest(part), tokenizer_digest(tokenizer), str(longest), "labels")
+    return kept_tokens(key, partial(tokenise, part, tokenizer, longest))

@@ -6,7 +6,8 @@ from typing import Any, Literal, Protocol
 
 from torch import Tensor
 
-Stage = Literal["teacher", "student"]
+Stage = Literal["teacher", "student", "scores"]
+"""What trains; "scores" is a GLUE job, in which models of both kinds take turns."""
 
 
 class StopRequested(Exception):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from core.sections import PATH, Section, TeacherSettings
+from core.settings_file import SettingsError, parse_as
 
 TaskName = Literal["CoLA", "SST-2", "MRPC", "STS-B", "QQP", "MNLI", "QNLI", "RTE", "WNLI", "Rotten Tomatoes", "IMDb"]
 """The nine tasks of GLUE, and the two bundled ones, which are never part of a GLUE score."""
@@ -87,6 +88,7 @@ class GlueSettings(Section):
     max_examples: int | None = Field(
         None,
         ge=100,
+        le=500_000,
         title="At most",
         description="Training examples used of each task, drawn at random; empty means all. With fewer than all a "
         "score is demo scale. Scores are always taken over the whole development set.",
@@ -111,10 +113,20 @@ class GlueSettings(Section):
     @model_validator(mode="after")
     def _makes_sense(self) -> GlueSettings:
         bundled = {"Rotten Tomatoes", "IMDb"}
-        if self.source == "glue_folder" and set(self.tasks) - bundled and not self.path.strip():
+        needs_files = self.timing or set(self.tasks) - bundled
+        if self.source == "glue_folder" and needs_files and not self.path.strip():
             raise ValueError("path is empty; name the folder that holds the GLUE tasks")
         if self.second_distillation and not any(model.kind == "teacher" for model in self.models):
             raise ValueError("second_distillation needs a teacher; add one to the models")
+        if self.second_distillation and self.way == "zero-shot":
+            raise ValueError("second_distillation is on, but zero-shot means learning nothing; switch one of them off")
         if len(set(self.tasks)) < len(self.tasks):
             raise ValueError("tasks holds a task twice; choose each once")
         return self
+
+
+def parse_glue(raw: Any) -> GlueSettings:
+    """Settings of a GLUE job from plain JSON values. Raises SettingsError."""
+    if not isinstance(raw, dict):
+        raise SettingsError({"": "Settings of a GLUE job are a JSON object."})
+    return parse_as(GlueSettings, raw)

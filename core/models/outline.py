@@ -8,12 +8,12 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Lock
 
 from core import network
 from core.config import Settings, check_layer_map
 from core.data.bundle import MINILM_CONFIG, MINILM_VOCABULARY, MINILM_WEIGHTS
+from core.data.files import as_path
 from core.models import hub
 from core.models.description import Description, describe, read_description
 from core.models.folder import CONFIG, MAX_BYTES, TOKENIZER, TOKENIZER_CONFIG, VOCABULARY, ModelFolder, parse_json
@@ -151,7 +151,7 @@ def teacher_folder(teacher: TeacherSettings) -> ModelFolder:
         return ModelFolder(path, label=teacher.hub_id)
     if not teacher.path.strip():
         raise ModelError("teacher.path is empty; name the folder that holds the model.")
-    return ModelFolder(Path(teacher.path.strip()).expanduser())
+    return ModelFolder(as_path(teacher.path, "teacher.path"))
 
 
 def _outline_of_folder(folder: ModelFolder) -> TeacherOutline:

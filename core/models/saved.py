@@ -27,6 +27,7 @@ from core.models.layout import TIED, contents_of_ours, head_of
 from core.models.shape import Head
 from core.models.tokenizer import load_tokenizer
 from core.models.weights import ModelError
+from core.storage import sync
 
 __all__ = ["Model", "ModelError", "load_model", "save_model"]
 
@@ -54,9 +55,13 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
         model.save_pretrained(building)
         tokenizer.save_pretrained(building)
         write_manifest(building)
+        # A run's checkpoints are deleted soon after: by then its student must be on the disk, not on its way there.
+        for path in (*building.iterdir(), building):
+            sync(path)
         if folder.exists():
             shutil.rmtree(folder)
         building.rename(folder)
+        sync(folder.parent)
     finally:
         shutil.rmtree(building, ignore_errors=True)
 

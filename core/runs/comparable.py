@@ -10,6 +10,7 @@ from typing import Literal
 from core.config import GLUE_SOURCES, Settings
 from core.errors import DistilleryError
 from core.runs import folder as runs
+from core.runs.about import run_name
 from core.storage import BrokenRun, read_json, teacher_model
 
 Kind = Literal["texts", "pairs", "words"]
@@ -91,16 +92,15 @@ def label_names(run_dir: Path, count: int) -> tuple[str, ...]:
 
 
 def _describe(folder: Path) -> RunToCompare:
-    name, state, kept, reason, settings = "", None, None, "", None
+    state, kept, reason, settings = None, None, "", None
     try:
         state = runs.read_status(folder).state
         settings = runs.read_settings(folder)
-        name = settings.name
         model_folders(folder)
         kept = _kept(folder)
     except DistilleryError as error:
         reason = str(error)
-    return RunToCompare(folder.name, name, state, kept, reason, settings)
+    return RunToCompare(folder.name, run_name(folder, settings), state, kept, reason, settings)
 
 
 def _kept(run_dir: Path) -> float | None:

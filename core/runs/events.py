@@ -22,9 +22,11 @@ class EventWriter:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def append(self, event: Event) -> None:
-        """Write one line at once. NaN and infinity are written as null, which JSON has."""
-        line = json.dumps(_finite(event), separators=(",", ":"), allow_nan=False) + "\n"
-        os.write(self._descriptor, line.encode())
+        """Write one line at once. NaN and infinity are written as null, which JSON has. Raises OSError if it cannot."""
+        line = (json.dumps(_finite(event), separators=(",", ":"), allow_nan=False) + "\n").encode()
+        # A disk that is nearly full takes the beginning of a line and says so; only the next write is an error.
+        while line := line[os.write(self._descriptor, line) :]:
+            pass
 
     def sync(self) -> None:
         """Push everything written to the disk: a power cut then loses nothing of it."""

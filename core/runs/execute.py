@@ -1,11 +1,13 @@
-"""Run one queued run to its end, whatever happens on the way. Called by the server's worker and by the terminal."""
+"""Run one queued run or GLUE job to its end, whatever happens on the way: for the server's worker and the terminal."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import gc
 import logging
+import os
 import shutil
 import sys
 import traceback
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING
 from core import estimate, libraries
 from core.config import Settings
 from core.errors import DistilleryError
+from core.glue.settings import GlueSettings
 from core.runs import folder as runs
 from core.runs.owner import this_process
 from core.runs.resume import rewind
@@ -23,8 +26,15 @@ from core.storage import cache_root, write_json
 
 if TYPE_CHECKING:
     from core.distill.recorder import Recorder
+    from core.runs.recorder import FolderRecorder
 
 log = logging.getLogger("distillery")
+
+RESERVE = ".reserve"
+RESERVE_BYTES = 32_768
+"""So much is held while a run goes on, to be able to write down how it ended on a disk that has become full."""
+
+TRAINED = "Finished: the student is trained, scored and saved."
 
 
 def never() -> bool:
@@ -33,7 +43,7 @@ def never() -> bool:
 
 
 def execute(folder: Path, leaving: Callable[[], bool] = never) -> runs.State:
-    """Train the run in `folder`, on the calling thread, and return the state it ended in.
+    """Carry out the run or GLUE job in `folder`, on the calling thread, and return the state it ended in.
 
     Nothing escapes: an error ends up as one sentence in status.json and a traceback in log.txt.
     """
@@ -41,24 +51,30 @@ def execute(folder: Path, leaving: Callable[[], bool] = never) -> runs.State:
         # It takes seconds and belongs on the thread that trains, so say so before it begins.
         begun = runs.Status("preparing", "Loading what the models need.", owner=this_process())
         runs.write_status(folder, begun, durable=False)
+        _hold_room(folder)
         libraries.load()
         from core.distill.recorder import StopRequested
         from core.runs.recorder import FolderRecorder
 
-        settings = runs.read_settings(folder)
+        settings = runs.read_any_settings(folder)
         recorder = FolderRecorder(folder, leaving, rewind(folder, settings))
     except BaseException as error:  # noqa: BLE001  nothing escapes: see below
         return _cannot_begin(folder, error)
     state: runs.State = "failed"
     try:
-        _train(folder, settings, recorder)
-        state, sentence = "finished", "Finished: the student is trained, scored and saved."
+        if isinstance(settings, GlueSettings):
+            sentence = _score(folder, settings, recorder)
+        else:
+            sentence = _train(folder, settings, recorder)
+        state = "finished"
     except StopRequested:
         state, sentence = "stopped", _stopped_sentence(folder, recorder.status, leaving())
     except BaseException as error:  # noqa: BLE001  the one place that catches all: the server must live on
         # A panic in a tokenizer, a SystemExit or no memory left: none of them may take the page down with it.
         sentence = _failure_sentence(error, recorder.status.step)
+        _let_room_go(folder)
         _write_log(folder, traceback.format_exc())
+    _let_room_go(folder)
     try:
         recorder.end(state, sentence)
     except BaseException as error:  # noqa: BLE001  a broken device fails again when the last values are fetched
@@ -69,6 +85,7 @@ def execute(folder: Path, leaving: Callable[[], bool] = never) -> runs.State:
 
 def _cannot_begin(folder: Path, error: BaseException) -> runs.State:
     """For a run whose folder has gone or cannot be written, or libraries that do not load."""
+    _let_room_go(folder)
     _write_log(folder, "".join(traceback.format_exception(error)))
     try:
         runs.write_status(folder, runs.Status("failed", _failure_sentence(error, 0)))
@@ -77,12 +94,12 @@ def _cannot_begin(folder: Path, error: BaseException) -> runs.State:
     return "failed"
 
 
-def _train(folder: Path, settings: Settings, recorder: Recorder) -> None:
+def _train(folder: Path, settings: Settings, recorder: Recorder) -> str:
     from core.distill.job import run_job
 
     checkpoints, complete = folder / "checkpoints", folder / "results.json"
     if complete.exists():
-        return
+        return TRAINED
     resumed, predicted = checkpoints.exists(), estimate.plan(settings)
     results = run_job(settings, folder / "student", cache_root() / "teachers", recorder, checkpoints)
     write_json(complete, results)
@@ -90,6 +107,15 @@ def _train(folder: Path, settings: Settings, recorder: Recorder) -> None:
     shutil.rmtree(checkpoints, ignore_errors=True)
     if not resumed:
         _remember_pace(predicted, results["elapsed_s"])
+    return TRAINED
+
+
+def _score(folder: Path, settings: GlueSettings, recorder: FolderRecorder) -> str:
+    from core.glue.job import run_job
+
+    if not (folder / "results.json").exists():
+        write_json(folder / "results.json", run_job(settings, folder, recorder))
+    return "Finished: every model is measured on every task."
 
 
 def _remember_pace(predicted: estimate.Plan, elapsed_s: float) -> None:
@@ -102,6 +128,8 @@ def _remember_pace(predicted: estimate.Plan, elapsed_s: float) -> None:
 
 def _stopped_sentence(folder: Path, status: runs.Status, leaving: bool) -> str:
     why = "because the program was closed" if leaving else "by you"
+    if runs.is_job(folder):
+        return f"Stopped {why} at step {status.step} of {status.total_steps}. Every score is kept; you can resume it."
     if (folder / "student").exists():
         where = f"at step {status.step} of {status.total_steps}"
         return f"Stopped {why} {where}. What the student had learned is kept, and you can resume it."
@@ -116,6 +144,17 @@ def _failure_sentence(error: BaseException, step: int) -> str:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return f"The disk was full at step {step}. Make room, for example by deleting old runs, and start again."
     return f"Something unexpected went wrong at step {step} ({type(error).__name__}). The run's log has the details."
+
+
+def _hold_room(folder: Path) -> None:
+    descriptor = os.open(folder / RESERVE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(os.urandom(RESERVE_BYTES))  # nothing that a file system could compress away
+
+
+def _let_room_go(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        (folder / RESERVE).unlink(missing_ok=True)
 
 
 def _write_log(folder: Path, text: str) -> None:

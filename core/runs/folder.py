@@ -3,6 +3,9 @@
 `runs/<id>/` holds config.json (frozen settings), status.json, metrics.jsonl, log.txt, teacher.json (which cached
 teacher it learns from), checkpoints/ while it is not complete, student/ (a plain `from_pretrained` folder) and, written
 last, results.json. Whoever trains writes here; whoever watches only reads.
+
+A GLUE job is such a folder too, `scores/<id>/`: with cells/ (one file a score) in place of a student, plan.json (what
+is measured, in order) and, if asked for, timing.json.
 """
 
 from __future__ import annotations
@@ -13,16 +16,20 @@ import re
 import secrets
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from core.config import Settings
+from core.glue.settings import GlueSettings, parse_glue
+from core.redact import redacted
 from core.runs import owner as owners
 from core.settings_file import SettingsError, parse_settings
-from core.storage import BrokenRun, read_json, runs_root, write_json
+from core.storage import BrokenRun, read_json, runs_root, scores_root, write_json
 
 State = Literal["queued", "preparing", "running", "stopping", "stopped", "finished", "failed", "interrupted"]
+Frozen = TypeVar("Frozen")
 ACTIVE: tuple[State, ...] = ("preparing", "running", "stopping")
 ENDED: tuple[State, ...] = ("stopped", "finished", "failed", "interrupted")
 
@@ -36,7 +43,7 @@ class Status:
 
     state: State
     sentence: str
-    stage: Literal["teacher", "student"] | None = None
+    stage: Literal["teacher", "student", "scores"] | None = None
     step: int = 0
     total_steps: int = 0
     updated_at: float = 0.0
@@ -61,15 +68,12 @@ def run_folder(run_id: str) -> Path:
 
     Raises BrokenRun for anything that is not the name of a folder directly below runs/.
     """
-    folder = runs_root() / run_id
-    try:
-        found = bool(run_id) and not run_id.startswith(".") and Path(run_id).name == run_id and folder.is_dir()
-    except OSError:
-        # A name longer than any file system takes.
-        found = False
-    if not found:
-        raise BrokenRun(f"There is no run called {run_id[:80]!r}. It may have been deleted or renamed.")
-    return folder
+    return _existing(runs_root(), run_id, "run")
+
+
+def job_folder(job_id: str) -> Path:
+    """The folder of a GLUE job that exists; errors as `run_folder`, for what is not directly below scores/."""
+    return _existing(scores_root(), job_id, "GLUE job")
 
 
 def create_run(settings: Settings, run_id: str, owner: dict[str, Any] | None = None) -> Path:
@@ -80,34 +84,43 @@ def create_run(settings: Settings, run_id: str, owner: dict[str, Any] | None = N
 
     Raises BrokenRun if the id is not a plain name, OSError if the folder cannot be written.
     """
-    if not NAME.fullmatch(run_id):
-        raise BrokenRun(f"A run cannot be called {run_id[:80]!r}.")
-    final = runs_root() / run_id
-    building = runs_root() / f".new-{run_id}-{secrets.token_hex(4)}"
-    building.mkdir(mode=0o700)
-    try:
-        write_json(building / "config.json", settings.model_dump(mode="json"))
-        write_status(building, Status("queued", "Waiting for its turn.", owner=owner))
-        building.rename(final)
-    except OSError as error:
-        shutil.rmtree(building)
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise
-    return final
+    return _create(runs_root, settings, run_id, owner)
+
+
+def create_job(settings: GlueSettings, job_id: str, owner: dict[str, Any] | None = None) -> Path:
+    """Make the folder of a queued GLUE job, in the same way and with the same errors."""
+    return _create(scores_root, settings, job_id, owner)
 
 
 def list_runs() -> list[Path]:
     """Folders of all runs, newest first."""
-    folders = (path for path in runs_root().iterdir() if not path.name.startswith(".") and path.is_dir())
-    return sorted(folders, key=lambda path: path.name, reverse=True)
+    return _folders_in(runs_root())
+
+
+def list_jobs() -> list[Path]:
+    """Folders of all GLUE jobs, newest first."""
+    return _folders_in(scores_root())
+
+
+def is_job(folder: Path) -> bool:
+    """True for the folder of a GLUE job, by where it lies."""
+    return folder.parent == scores_root()
 
 
 def read_settings(folder: Path) -> Settings:
     """The frozen settings of a run. Raises BrokenRun if they cannot be read."""
-    try:
-        return parse_settings(read_json(folder / "config.json"))
-    except SettingsError as error:
-        raise BrokenRun(f"{folder.name}/config.json: {error}") from error
+    return _read_settings(folder, parse_settings)
+
+
+def read_job_settings(folder: Path) -> GlueSettings:
+    """The frozen settings of a GLUE job. Raises BrokenRun if they cannot be read."""
+    return _read_settings(folder, parse_glue)
+
+
+def read_any_settings(folder: Path) -> Settings | GlueSettings:
+    """The frozen settings of a run or of a GLUE job, as config.json says. Raises BrokenRun if they cannot be read."""
+    is_glue = read_json(folder / "config.json").get("job") == "glue"
+    return read_job_settings(folder) if is_glue else read_settings(folder)
 
 
 def read_status(folder: Path) -> Status:
@@ -129,7 +142,8 @@ def read_status(folder: Path) -> Status:
 
 def write_status(folder: Path, status: Status, durable: bool = True) -> None:
     """Replace status.json in one piece, stamped with the time."""
-    write_json(folder / "status.json", asdict(replace(status, updated_at=time.time())), durable)
+    stamped = replace(status, sentence=redacted(status.sentence), updated_at=time.time())
+    write_json(folder / "status.json", asdict(stamped), durable)
 
 
 def read_results(folder: Path) -> dict[str, Any] | None:
@@ -151,10 +165,53 @@ def stop_requested(folder: Path) -> bool:
 
 
 def append_log(folder: Path, text: str) -> None:
-    """Add text to log.txt, stamped with the time. Raises OSError if it cannot."""
+    """Add text to log.txt, stamped with the time, secrets blotted out. Raises OSError if it cannot."""
     descriptor = os.open(folder / "log.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "a", encoding="utf-8") as file:
-        file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text.rstrip()}\n")
+        file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {redacted(text.rstrip())}\n")
+
+
+def _existing(root: Path, name: str, kind: str) -> Path:
+    folder = root / name
+    try:
+        found = bool(name) and not name.startswith(".") and Path(name).name == name and folder.is_dir()
+    except OSError:
+        # A name longer than any file system takes.
+        found = False
+    if not found:
+        raise BrokenRun(f"There is no {kind} called {name[:80]!r}. It may have been deleted or renamed.")
+    return folder
+
+
+def _create(
+    root: Callable[[], Path], settings: Settings | GlueSettings, name: str, owner: dict[str, Any] | None
+) -> Path:
+    if not NAME.fullmatch(name):
+        raise BrokenRun(f"A run cannot be called {name[:80]!r}.")
+    final = root() / name
+    building = root() / f".new-{name}-{secrets.token_hex(4)}"
+    building.mkdir(mode=0o700)
+    try:
+        write_json(building / "config.json", settings.model_dump(mode="json"))
+        write_status(building, Status("queued", "Waiting for its turn.", owner=owner))
+        building.rename(final)
+    except OSError as error:
+        shutil.rmtree(building)
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+    return final
+
+
+def _folders_in(root: Path) -> list[Path]:
+    folders = (path for path in root.iterdir() if not path.name.startswith(".") and path.is_dir())
+    return sorted(folders, key=lambda path: path.name, reverse=True)
+
+
+def _read_settings(folder: Path, parse: Callable[[Any], Frozen]) -> Frozen:
+    try:
+        return parse(read_json(folder / "config.json"))
+    except SettingsError as error:
+        raise BrokenRun(f"{folder.name}/config.json: {error}") from error
 
 
 def _stopping(folder: Path, status: Status) -> Status:

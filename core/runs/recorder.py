@@ -23,6 +23,12 @@ from core.storage import write_json
 FLUSH_EVERY_S = 0.5
 """Loss values stay on the device until then, so that a GPU is not made to wait at every step."""
 
+SENTENCES: dict[Stage, str] = {
+    "teacher": "The teacher learns the task.",
+    "student": "The student learns from the teacher.",
+    "scores": "Every model is measured on every task.",
+}
+
 
 class FolderRecorder:
     """The recorder whose listener is the run folder. `leaving` says that the process itself is about to end."""
@@ -55,14 +61,18 @@ class FolderRecorder:
         self._began = time.monotonic() - (resumed.elapsed_s if resumed else 0.0)
         if resumed is None:
             self._append("stage", stage=stage, total_steps=total_steps, elapsed_s=0.0, **facts)
-        sentence = "The teacher learns the task." if stage == "teacher" else "The student learns from the teacher."
         self._publish(
             state="running",
             stage=stage,
             step=resumed.step if resumed else 0,
             total_steps=total_steps,
-            sentence=sentence,
+            sentence=SENTENCES[stage],
         )
+
+    def progress(self, sentence: str, step: int) -> None:
+        """Say what is done now and how far it is, where that is no update of a model."""
+        self._flush()
+        self._publish(sentence=sentence, step=step)
 
     def teacher_ready(self, key: str) -> None:
         """Remember which teacher this run learns from."""

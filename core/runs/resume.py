@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from core.config import Settings
 from core.distill.cache import teacher_key
 from core.errors import DistilleryError
+from core.glue.plan import resume_step
+from core.glue.settings import GlueSettings
 from core.runs import folder as runs
 from core.storage import teacher_model
 
@@ -37,13 +39,13 @@ def request_resume(folder: Path, owner: dict[str, Any] | None = None) -> None:
     status = runs.read_status(folder)
     if status.state not in RESUMABLE:
         raise DistilleryError(f"The run is {status.state}, so there is nothing to resume.")
-    runs.read_settings(folder)
+    runs.read_any_settings(folder)
     (folder / "stop").unlink(missing_ok=True)
     sentence = "Waiting for its turn to go on."
     runs.write_status(folder, replace(status, state="queued", sentence=sentence, owner=owner))
 
 
-def rewind(folder: Path, settings: Settings) -> ResumePoint | None:
+def rewind(folder: Path, settings: Settings | GlueSettings) -> ResumePoint | None:
     """Cut metrics.jsonl back to what the run is going to continue from; None if it begins a stage anew.
 
     What came after the checkpoint is going to happen again, in the same way, and is recorded then.
@@ -53,6 +55,8 @@ def rewind(folder: Path, settings: Settings) -> ResumePoint | None:
     metrics = folder / "metrics.jsonl"
     if not metrics.exists():
         return None
+    if isinstance(settings, GlueSettings):
+        return _rewind_job(folder, metrics)
     newest = newest_checkpoint(folder / "checkpoints")
     if newest is not None and newest.stage == "student":
         return _cut_after(metrics, newest.stage, newest.step)
@@ -63,6 +67,20 @@ def rewind(folder: Path, settings: Settings) -> ResumePoint | None:
         return _cut_after(metrics, newest.stage, newest.step)
     os.truncate(metrics, 0)
     return None
+
+
+def _rewind_job(folder: Path, metrics: Path) -> ResumePoint | None:
+    """Steps of a job are counted over all it measures, so what lies behind one is what has a greater number."""
+    kept = resume_step(folder)
+    end, elapsed_s = 0, 0.0
+    for line in metrics.read_bytes().splitlines(keepends=True):
+        event = _parse(line)
+        if kept is None or not event or event.get("step", 0) > kept:
+            break
+        end += len(line)
+        elapsed_s = event["elapsed_s"]
+    os.truncate(metrics, end)
+    return ResumePoint("scores", kept, elapsed_s) if kept is not None and end else None
 
 
 def _cut_after(metrics: Path, stage: Stage, step: int) -> ResumePoint:

@@ -1,10 +1,11 @@
-"""The one background thread that trains: it takes queued runs in order, one at a time.
+"""The one background thread that trains: it takes queued runs and GLUE jobs in order, one at a time.
 
 A module-level object, so every page of the server shares it. It calls no `st.*` and keeps no truth: that is on disk.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 from pathlib import Path
 
@@ -12,13 +13,19 @@ from filelock import FileLock, Timeout
 
 from core.config import Settings
 from core.errors import DistilleryError
+from core.glue.settings import GlueSettings
 from core.runs import folder as runs
 from core.runs.execute import execute
 from core.runs.resume import request_resume
 from core.storage import runs_root
 
+log = logging.getLogger("distillery")
+
 RETRY_S = 1.0
 """How often the queue is looked at again while another process on this machine trains."""
+
+UNUSABLE_S = 10.0
+"""The same while the folder of runs cannot be used."""
 
 
 class Worker:
@@ -46,8 +53,15 @@ class Worker:
         self._wake.set()
         return folder
 
+    def submit_job(self, settings: GlueSettings, job_id: str) -> Path:
+        """Queue a GLUE job and return its folder; the same id again is the same job."""
+        folder = runs.create_job(settings, job_id)
+        self.start()
+        self._wake.set()
+        return folder
+
     def resume(self, folder: Path) -> None:
-        """Queue a run that was stopped or cut off. Raises DistilleryError if there is nothing to resume."""
+        """Queue a run or job that was stopped or cut off. Raises DistilleryError if there is nothing to resume."""
         request_resume(folder)
         self.start()
         self._wake.set()
@@ -62,13 +76,18 @@ class Worker:
 
     def _work(self) -> None:
         while not self._leaving.is_set():
-            folder = next_in_queue()
-            if folder is None:
-                self._wake.wait()
-                self._wake.clear()
-            elif not train_alone(folder, self._leaving) or next_in_queue() == folder:
-                # Another process trains, or the run could not even be marked as begun: a full disk.
-                self._leaving.wait(RETRY_S)
+            try:
+                folder = next_in_queue()
+                if folder is None:
+                    self._wake.wait()
+                    self._wake.clear()
+                elif not train_alone(folder, self._leaving) or next_in_queue() == folder:
+                    # Another process trains, or the run could not even be marked as begun: a full disk.
+                    self._leaving.wait(RETRY_S)
+            except OSError as error:
+                # The folder of runs has gone or become read-only; it may come back, and the queue with it.
+                log.error("the queue cannot be worked off: %s", error)
+                self._leaving.wait(UNUSABLE_S)
 
 
 def queue() -> list[Path]:
@@ -76,14 +95,24 @@ def queue() -> list[Path]:
     return sorted(filter(_waits, runs.list_runs()), key=_waiting_since)
 
 
+def job_queue() -> list[Path]:
+    """The same of the GLUE jobs. Runs and jobs wait in one line: see `next_in_queue`."""
+    return sorted(filter(_waits, runs.list_jobs()), key=_waiting_since)
+
+
 def next_in_queue() -> Path | None:
-    """The run that has waited longest, or None."""
-    return next(iter(queue()), None)
+    """The run or GLUE job that has waited longest, or None."""
+    return min((*queue()[:1], *job_queue()[:1]), key=_waiting_since, default=None)
 
 
 def active_run() -> Path | None:
     """The run that trains now, in whatever process, or None."""
     return next((folder for folder in runs.list_runs() if _state(folder) in runs.ACTIVE), None)
+
+
+def active_job() -> Path | None:
+    """The GLUE job that is measured now, in whatever process, or None."""
+    return next((folder for folder in runs.list_jobs() if _state(folder) in runs.ACTIVE), None)
 
 
 def machine_lock() -> FileLock:
@@ -92,7 +121,7 @@ def machine_lock() -> FileLock:
 
 
 def train_alone(folder: Path, leaving: threading.Event) -> bool:
-    """Train the run unless another process is training: then return False and change nothing."""
+    """Carry out the run or job unless another process is training: then return False and change nothing."""
     lock = machine_lock()
     try:
         lock.acquire(blocking=False)
@@ -133,5 +162,6 @@ def _state(folder: Path) -> runs.State | None:
 _worker = Worker()
 start = _worker.start
 submit = _worker.submit
+submit_job = _worker.submit_job
 resume = _worker.resume
 shutdown = _worker.shutdown

@@ -78,7 +78,7 @@ class Comparison:
 
     @property
     def apart(self) -> float:
-        """The largest total variation distance between two models, 0 (same probabilities) to 1."""
+        """The largest total variation distance between any two models, 0 (same probabilities) to 1."""
         pairs = combinations((answer.probabilities for answer in self.answers.values()), 2)
         return max((_distance(first, second) for first, second in pairs), default=0.0)
 
@@ -152,7 +152,7 @@ def answers(
     """
     check_number(sentences)
     models = {role: shelf.get(folder) for role, folder in folders.items()}
-    make = _scores if _give_scores(models) else _labels
+    make = _labels if shared_labels(models) else _scores
     passes = passes_for(sentences)
     others = [readable(text) for text in seconds] if seconds else [None] * len(sentences)
     pairs = zip(map(readable, sentences), others, strict=True)
@@ -213,22 +213,43 @@ def longest_input(loaded: Loaded, max_tokens: int) -> int:
     return min(max_tokens, loaded.model.config.max_position_embeddings)
 
 
-def _give_scores(models: Mapping[str, Loaded]) -> bool:
-    """True for models with one output. Raises DistilleryError if they cannot be asked the same question."""
+def softened(probabilities: Mapping[str, float], temperature: float) -> dict[str, float]:
+    """The same answer at a temperature: softmax of the logits divided by it (Hinton et al. 2015, section 2).
+
+    At 1 nothing changes; the higher it is, the more alike the probabilities become. Raises ValueError unless it is
+    positive.
+    """
+    if temperature <= 0:
+        raise ValueError(f"a temperature of {temperature} is not positive")
+    highest = max(probabilities.values())
+    # A softmax's logarithms are its logits, shifted; divided by the highest first, so that no power underflows to 0/0.
+    powers = {label: (share / highest) ** (1 / temperature) for label, share in probabilities.items()}
+    total = sum(powers.values())
+    return {label: power / total for label, power in powers.items()}
+
+
+def shared_labels(models: Mapping[str, Loaded]) -> tuple[str, ...]:
+    """The labels that all models choose from; empty for models that give a score.
+
+    Raises DistilleryError if they cannot be asked the same question.
+    """
     kinds = set()
     for role, loaded in models.items():
         if loaded.model.get_output_embeddings() is not None:
             raise DistilleryError(f"The {role} guesses words and knows no labels, so it cannot be asked for one.")
-        kinds.add(loaded.model.config.num_labels == 1)
-    if len(kinds) > 1:
+        names = loaded.model.config.id2label
+        kinds.add(() if len(names) == 1 else tuple(str(names[place]) for place in range(len(names))))
+    if len(kinds) > 1 and () in kinds:
         raise DistilleryError("One of the models gives a score and another a label, so they cannot be compared.")
-    return kinds == {True}
+    if len(kinds) > 1:
+        raise DistilleryError("The models do not have the same labels to choose from, so they cannot be compared.")
+    return kinds.pop() if kinds else ()
 
 
 def _labels(
     models: Mapping[str, Loaded], sentence: str, second: str | None, max_tokens: int, passes: int
 ) -> Comparison:
-    read = {role: _word_pieces(loaded, sentence, second, max_tokens) for role, loaded in models.items()}
+    read = {role: word_pieces(loaded, sentence, second, max_tokens) for role, loaded in models.items()}
     found = in_turn(models, {role: inputs for role, (inputs, _) in read.items()}, passes)
     given: dict[str, Answer] = {}
     for role, (logits, milliseconds) in found.items():
@@ -241,13 +262,13 @@ def _labels(
 def _scores(
     models: Mapping[str, Loaded], sentence: str, second: str | None, max_tokens: int, passes: int
 ) -> ScoreComparison:
-    read = {role: _word_pieces(loaded, sentence, second, max_tokens) for role, loaded in models.items()}
+    read = {role: word_pieces(loaded, sentence, second, max_tokens) for role, loaded in models.items()}
     found = in_turn(models, {role: inputs for role, (inputs, _) in read.items()}, passes)
     given = {role: Score(logits.item(), time_ms, read[role][1]) for role, (logits, time_ms) in found.items()}
     return ScoreComparison(sentence, given, second)
 
 
-def _word_pieces(loaded: Loaded, sentence: str, second: str | None, max_tokens: int) -> tuple[dict[str, Tensor], bool]:
+def word_pieces(loaded: Loaded, sentence: str, second: str | None, max_tokens: int) -> tuple[dict[str, Tensor], bool]:
     """What a model reads, (1, L) with [CLS] and [SEP], and whether it was cut. Control tokens typed are plain text."""
     encoded = loaded.tokenizer(
         sentence,

@@ -42,12 +42,28 @@ class Word:
 
 
 @dataclass(frozen=True)
+class Wish:
+    """What one model says about a word that a person named: its probability at each hidden word.
+
+    `pieces` is how the model writes it. A [MASK] stands for one piece, so a word of several has no probabilities, nor
+    has one with a sign that the model does not know: that is no piece at all.
+    """
+
+    pieces: tuple[str, ...]
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Guesses:
-    """One model's most probable words for each hidden word, most probable first, and as for an answer."""
+    """One model's most probable words for each hidden word, most probable first, and as for an answer.
+
+    `wish` is what it says about the word that was asked about, if one was.
+    """
 
     places: tuple[tuple[Word, ...], ...]
     milliseconds: float
     was_cut: bool
+    wish: Wish | None = None
 
 
 @dataclass(frozen=True)
@@ -81,20 +97,28 @@ class HiddenWords:
         return tuple(text for text in lists[0] if all(text in others for others in lists[1:]))
 
 
-def guesses(folders: Mapping[str, Path], sentences: Sequence[str], max_tokens: int, k: int = 5) -> list[HiddenWords]:
+def guesses(
+    folders: Mapping[str, Path],
+    sentences: Sequence[str],
+    max_tokens: int,
+    k: int = 5,
+    wish: str = "",
+    temperature: float = 1.0,
+) -> list[HiddenWords]:
     """The k most probable word pieces of each model for each [MASK] of each sentence, by role.
 
-    Computes in fp32, one sentence at a time, on one processor thread, with the models in turn. Raises DistilleryError
-    if a model is missing, cannot be opened or guesses no words, or if there are more than `MAX_LINES` sentences.
+    `wish` is a word to be told the probability of. Computes in fp32, one sentence at a time, on one processor thread,
+    with the models in turn. Raises DistilleryError if a model is missing, cannot be opened or guesses no words, or if
+    there are more than `MAX_LINES` sentences.
     """
     check_number(sentences)
     models = {role: shelf.get(folder) for role, folder in folders.items()}
     for role, loaded in models.items():
         if loaded.model.get_output_embeddings() is None:
             raise DistilleryError(f"The {role} gives labels and guesses no words, so it cannot fill in {MASK}.")
-    passes = passes_for(sentences)
+    question = _Question(max_tokens, passes_for(sentences), k, readable(wish).strip(), temperature)
     with one_thread():
-        return [_guess(models, readable(sentence), max_tokens, passes, k) for sentence in sentences]
+        return [_guess(models, readable(sentence), question) for sentence in sentences]
 
 
 def shown(piece: str) -> str:
@@ -102,23 +126,34 @@ def shown(piece: str) -> str:
     return f"…{piece[2:]}" if piece.startswith("##") and len(piece) > 2 else piece
 
 
-def _guess(models: Mapping[str, Loaded], sentence: str, max_tokens: int, passes: int, k: int) -> HiddenWords:
+@dataclass(frozen=True)
+class _Question:
+    max_tokens: int
+    passes: int
+    k: int
+    wish: str
+    temperature: float
+
+
+def _guess(models: Mapping[str, Loaded], sentence: str, question: _Question) -> HiddenWords:
     hidden = len(_MASK.findall(sentence))
     if not hidden:
         return HiddenWords(sentence, 0, {}, NO_MASK)
     read = {
-        role: _word_pieces(loaded.tokenizer, sentence, longest_input(loaded, max_tokens))
+        role: _word_pieces(loaded.tokenizer, sentence, longest_input(loaded, question.max_tokens))
         for role, loaded in models.items()
     }
     asked = min(MAX_MASKS, *(len(_places(models[role], ids)) for role, (ids, _) in read.items()))
     if not asked:
         return HiddenWords(sentence, hidden, {}, BEYOND)
-    found = in_turn(models, {role: {"input_ids": ids} for role, (ids, _) in read.items()}, passes)
+    found = in_turn(models, {role: {"input_ids": ids} for role, (ids, _) in read.items()}, question.passes)
     given: dict[str, Guesses] = {}
     for role, (logits, milliseconds) in found.items():
         ids, was_cut = read[role]
-        rows = logits[0, _places(models[role], ids)[:asked]]
-        given[role] = Guesses(_most_probable(rows, models[role].tokenizer, k), milliseconds, was_cut)
+        tokenizer = models[role].tokenizer
+        shares = (logits[0, _places(models[role], ids)[:asked]] / question.temperature).softmax(-1)
+        words, wish = _most_probable(shares, tokenizer, question.k), _wish(shares, tokenizer, question.wish)
+        given[role] = Guesses(words, milliseconds, was_cut, wish)
     return HiddenWords(sentence, hidden, given)
 
 
@@ -137,9 +172,21 @@ def _word_pieces(tokenizer: PreTrainedTokenizerBase, sentence: str, longest: int
     return torch.tensor([ids]), was_cut
 
 
+def _wish(shares: Tensor, tokenizer: PreTrainedTokenizerBase, word: str) -> Wish | None:
+    """What rows of probabilities (places, vocabulary) say about a word; None for no word at all."""
+    if not word:
+        return None
+    pieces = tokenizer.tokenize(word, split_special_tokens=True)
+    ids = tokenizer.convert_tokens_to_ids(pieces)
+    if tokenizer.unk_token_id in ids:
+        return Wish((), ())
+    probabilities = tuple(shares[:, ids[0]].tolist()) if len(ids) == 1 else ()
+    return Wish(tuple(pieces), probabilities)
+
+
 def _most_probable(rows: Tensor, tokenizer: PreTrainedTokenizerBase, k: int) -> tuple[tuple[Word, ...], ...]:
-    """The k most probable words of each row of logits (places, vocabulary)."""
-    shares, ids = rows.softmax(-1).topk(min(k, rows.shape[-1]))
+    """The k most probable words of each row of probabilities (places, vocabulary)."""
+    shares, ids = rows.topk(min(k, rows.shape[-1]))
     return tuple(
         tuple(
             Word(shown(piece), share)

@@ -13,6 +13,7 @@ from transformers import BertPreTrainedModel, PreTrainedModel
 
 from core.data.tokens import Batch, Tokens, scoring_batches
 from core.distill.device import Compute
+from core.errors import DistilleryError
 
 BATCH = 64
 
@@ -21,7 +22,8 @@ BATCH = 64
 def predict(model: PreTrainedModel, data: Tokens, compute: Compute, before_batch: Callable[[], None]) -> NDArray:
     """Logits (N, C) in fp32, in the order of the data. The model is left in evaluation mode.
 
-    `before_batch` is called before every batch and may raise to end early.
+    `before_batch` is called before every batch and may raise to end early. Raises DistilleryError if an answer is not
+    a number: the most probable of such answers would be a label like any other.
     """
     model.eval()
     logits = np.empty((len(data), model.config.num_labels), dtype=np.float32)
@@ -31,6 +33,11 @@ def predict(model: PreTrainedModel, data: Tokens, compute: Compute, before_batch
         with compute.autocast():
             output = model(**inputs_of(model, batch))
         logits[examples] = output.logits.float().cpu().numpy()
+    if not np.isfinite(logits).all():
+        raise DistilleryError(
+            "The model's answers are not numbers any more, so it cannot be scored. Choose a smaller learning rate, or "
+            "precision fp32, and start again."
+        )
     return logits
 
 

@@ -10,10 +10,11 @@ import streamlit as st
 
 from core.scoring.answers import Comparison, ScoreComparison
 from pages.ui import marks, numbers
+from pages.ui.compare.names import all_of, colour_of, title_of
 from pages.ui.marks import Ends, short, svg
 from pages.ui.stacks import theme_type
 from pages.ui.text import as_label, clean, show_text
-from pages.ui.theme import COLOURS, grid_colour, text_colour
+from pages.ui.theme import grid_colour, text_colour
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from core.scoring.hidden_words import Guesses
 
     Timed = Answer | Score | Guesses
-
-TITLES = {"teacher": "Teacher", "student": "Student"}
 
 ROW, BAR, STRIPE = 52, 14, 6
 """Pixels: one label with its bar, the bar, and the coloured line on top of a card."""
@@ -38,19 +37,21 @@ HOW_MEASURED = (
 SAW_THE_BEGINNING = "A text was longer than the models read. They saw its beginning."
 
 
-def show_answers(comparisons: Sequence[Comparison]) -> None:
-    """The labels: cards for one text, a table for several."""
+def show_answers(comparisons: Sequence[Comparison], whose: Mapping[str, str] | None = None) -> None:
+    """The labels: cards for one text, a table for several. `whose` says below each name what that model is."""
     if len(comparisons) == 1:
-        _show_one(comparisons[0])
+        _show_one(comparisons[0], whose or {})
     else:
         _show_several(comparisons)
     _show_cut(comparisons)
 
 
-def show_scores(comparisons: Sequence[ScoreComparison], ends: Ends | None) -> None:
+def show_scores(
+    comparisons: Sequence[ScoreComparison], ends: Ends | None, whose: Mapping[str, str] | None = None
+) -> None:
     """The scores: numbers and, where its ends are known, their scale for one text; a table for several."""
     if len(comparisons) == 1:
-        _show_one_score(comparisons[0], ends)
+        _show_one_score(comparisons[0], ends, whose or {})
     else:
         apart = marks.value(sum(comparison.apart for comparison in comparisons) / len(comparisons))
         show_finding(f"On average they are {apart} apart.", mean_times([each.answers for each in comparisons]))
@@ -58,7 +59,7 @@ def show_scores(comparisons: Sequence[ScoreComparison], ends: Ends | None) -> No
             score_table(comparisons),
             hide_index=True,
             column_config=_score_columns(list(comparisons[0].answers)),
-            alt=f"The scores that both models give to {len(comparisons)} sentences.",
+            alt=f"The scores that the models give to {len(comparisons)} sentences.",
         )
     _show_cut(comparisons)
 
@@ -67,7 +68,7 @@ def verdict(comparison: Comparison) -> str:
     """Whether the models agree, in one line: "Both say positive." """
     labels = {role: answer.label for role, answer in comparison.answers.items()}
     if comparison.agree:
-        return f"Both say {next(iter(labels.values()))}."
+        return f"{all_of(len(labels))} say {next(iter(labels.values()))}."
     return "They disagree: " + ", ".join(f"the {role} says {label}" for role, label in labels.items()) + "."
 
 
@@ -82,7 +83,8 @@ def gap(comparison: Comparison) -> str:
     sure = ", ".join(
         f"the {role} is {numbers.percent(answer.confidence)} sure" for role, answer in comparison.answers.items()
     )
-    return f"{sure[0].upper()}{sure[1:]}: {100 * comparison.apart:.1f} points apart."
+    most = "at most " if len(comparison.answers) > 2 else ""
+    return f"{sure[0].upper()}{sure[1:]}: {most}{100 * comparison.apart:.1f} points apart."
 
 
 def condensed(comparison: Comparison) -> dict[str, dict[str, float]]:
@@ -127,10 +129,10 @@ def table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
         row: dict[str, str | float] = {"Agree": "yes" if comparison.agree else "no"}
         row["Sentence"] = clean(comparison.sentence)
         for role, answer in comparison.answers.items():
-            row[f"{TITLES[role]} says"] = clean(answer.label)
-            row[f"{TITLES[role]} sure"] = 100 * answer.confidence
+            row[f"{title_of(role)} says"] = clean(answer.label)
+            row[f"{title_of(role)} sure"] = 100 * answer.confidence
         row["Points apart"] = 100 * comparison.apart
-        row |= {f"{TITLES[role]} ms": answer.milliseconds for role, answer in comparison.answers.items()}
+        row |= {f"{title_of(role)} ms": answer.milliseconds for role, answer in comparison.answers.items()}
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -142,21 +144,23 @@ def score_table(comparisons: Sequence[ScoreComparison]) -> pd.DataFrame:
     rows = []
     for comparison in comparisons:
         row: dict[str, str | float] = {"Sentence": clean(comparison.sentence)}
-        row |= {f"{TITLES[role]} says": score.value for role, score in comparison.answers.items()}
+        row |= {f"{title_of(role)} says": score.value for role, score in comparison.answers.items()}
         row["Apart"] = comparison.apart
-        row |= {f"{TITLES[role]} ms": score.milliseconds for role, score in comparison.answers.items()}
+        row |= {f"{title_of(role)} ms": score.milliseconds for role, score in comparison.answers.items()}
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def show_card_head(role: str, question: str, said: str, milliseconds: float) -> None:
-    """The top of a card: a line in the model's colour, what it says, and how long that took."""
-    stripe = f'<rect width="100%" height="{STRIPE}" rx="3" fill="{COLOURS[role]}"/>'
+def show_card_head(role: str, question: str, said: str, milliseconds: float, whose: str = "") -> None:
+    """The top of a card: a line in the model's colour, what it says, how long that took, and what it is."""
+    stripe = f'<rect width="100%" height="{STRIPE}" rx="3" fill="{colour_of(role)}"/>'
     st.image(svg(STRIPE, stripe), width="stretch", alt="")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.metric(f"{TITLES[role]} {question}", as_label(said), width="content")
+        st.metric(f"{title_of(role)} {question}", as_label(said), width="content")
         st.space("stretch")
         st.metric("It took", numbers.milliseconds(milliseconds), width="content", help=HOW_MEASURED)
+    if whose:
+        st.caption(whose)
 
 
 def show_finding(headline: str, details: str) -> None:
@@ -185,28 +189,28 @@ def time_column() -> dict:
 def sure_column(role: str, width: int) -> dict:
     """How a table shows a probability in per cent, so many pixels wide."""
     return st.column_config.ProgressColumn(
-        "sure", min_value=0, max_value=100, format="%.1f %%", color=COLOURS[role], width=width
+        "sure", min_value=0, max_value=100, format="%.1f %%", color=colour_of(role), width=width
     )
 
 
-def _show_one(comparison: Comparison) -> None:
+def _show_one(comparison: Comparison, whose: Mapping[str, str]) -> None:
     show_finding(verdict(comparison), gap(comparison))
     shares = condensed(comparison)
     columns = st.columns(len(comparison.answers))
     for column, (role, answer) in zip(columns, comparison.answers.items(), strict=True):
         with column.container(border=True, height="stretch"):
-            show_card_head(role, "says", answer.label, answer.milliseconds)
+            show_card_head(role, "says", answer.label, answer.milliseconds, whose.get(role, ""))
             spoken = ", ".join(f"{clean(label)} {numbers.percent(share)}" for label, share in shares[role].items())
-            picture = bars(shares[role], answer.label, COLOURS[role])
-            st.image(picture, width="stretch", alt=f"{TITLES[role]}: {spoken}")
+            picture = bars(shares[role], answer.label, colour_of(role))
+            st.image(picture, width="stretch", alt=f"{title_of(role)}: {spoken}")
 
 
-def _show_one_score(comparison: ScoreComparison, ends: Ends | None) -> None:
+def _show_one_score(comparison: ScoreComparison, ends: Ends | None, whose: Mapping[str, str]) -> None:
     show_finding(score_verdict(comparison), f"{marks.value(comparison.apart)} apart.")
     columns = st.columns(len(comparison.answers))
     for column, (role, score) in zip(columns, comparison.answers.items(), strict=True):
         with column.container(border=True, height="stretch"):
-            show_card_head(role, "says", marks.value(score.value), score.milliseconds)
+            show_card_head(role, "says", marks.value(score.value), score.milliseconds, whose.get(role, ""))
     scores = {role: score.value for role, score in comparison.answers.items()}
     if ends is not None and set(scores) == {"teacher", "student"}:
         with st.container(border=True):
@@ -222,7 +226,7 @@ def _show_several(comparisons: Sequence[Comparison]) -> None:
         table(comparisons),
         hide_index=True,
         column_config=_columns(list(comparisons[0].answers)),
-        alt=f"Both answers to {len(comparisons)} sentences; they agree on {agreeing}.",
+        alt=f"All answers to {len(comparisons)} sentences; the models agree on {agreeing}.",
     )
 
 
@@ -240,9 +244,9 @@ def _columns(roles: list[str]) -> dict:
         ),
     }
     for role in roles:
-        config[f"{TITLES[role]} says"] = st.column_config.TextColumn(width=100)
-        config[f"{TITLES[role]} sure"] = sure_column(role, width=150)
-        config[f"{TITLES[role]} ms"] = time_column()
+        config[f"{title_of(role)} says"] = st.column_config.TextColumn(width=100)
+        config[f"{title_of(role)} sure"] = sure_column(role, width=150)
+        config[f"{title_of(role)} ms"] = time_column()
     return config
 
 
@@ -252,6 +256,6 @@ def _score_columns(roles: list[str]) -> dict:
         "Apart": st.column_config.NumberColumn(format="%.2f", width=80),
     }
     for role in roles:
-        config[f"{TITLES[role]} says"] = st.column_config.NumberColumn(format="%.2f", width=130)
-        config[f"{TITLES[role]} ms"] = time_column()
+        config[f"{title_of(role)} says"] = st.column_config.NumberColumn(format="%.2f", width=130)
+        config[f"{title_of(role)} ms"] = time_column()
     return config

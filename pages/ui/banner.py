@@ -1,6 +1,8 @@
-"""One line above every other page while something trains or waits."""
+"""One line above every other page while something trains, be it a run or a GLUE job."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import streamlit as st
 
@@ -11,23 +13,27 @@ from core.runs import worker
 EVERY_S = 3.0
 
 
-def run_banner() -> None:
-    """Say what trains now and lead there; nothing at all when nothing does."""
-    active = worker.active_run()
+def run_banner(is_glue_page: bool = False) -> None:
+    """Say what trains now and lead there; nothing at all when nothing does. The GLUE page shows its jobs itself."""
+    active = worker.active_run() or (None if is_glue_page else worker.active_job())
     if active is not None:
-        st.fragment(_line, run_every=EVERY_S)(active.name)
+        st.fragment(_line, run_every=EVERY_S)(active)
 
 
-def _line(run_id: str) -> None:
+def _line(folder: Path) -> None:
     try:
-        status = runs.read_status(runs.run_folder(run_id))
+        status = runs.read_status(folder)
     except DistilleryError:
         st.rerun()  # it has been deleted, so there is nothing to say any more
     if status.state in runs.ENDED:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center", border=True):
         progress = f" Step {status.step} of {status.total_steps}." if status.total_steps else ""
-        st.text(f"Training now: {status.sentence}{progress}")
+        doing = "Measuring GLUE now" if runs.is_job(folder) else "Training now"
+        st.text(f"{doing}: {status.sentence}{progress}")
         st.space("stretch")
-        if st.button("Watch it learn", key="banner-watch", type="tertiary"):
-            st.switch_page("../distill.py", query_params={"run": run_id})
+        if runs.is_job(folder):
+            if st.button("See the scores", key="banner-glue", type="tertiary"):
+                st.switch_page("../glue.py")
+        elif st.button("Watch it learn", key="banner-watch", type="tertiary"):
+            st.switch_page("../distill.py", query_params={"run": folder.name})

@@ -1,12 +1,13 @@
 """Words that models put in place of a hidden one, on the screen: cards for one sentence, a table for several.
 
 A word that every model names carries the same mark everywhere: a dot, or where both lists are in one picture a line
-between them, in the text's own colour, which on these pages stands for agreement.
+between them, in the text's own colour, which on these pages stands for agreement. Of three models, a ring marks a word
+that two name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -17,17 +18,17 @@ from core.scoring.hidden_words import HiddenWords, Word
 from pages.ui import numbers
 from pages.ui.answers import (
     SAW_THE_BEGINNING,
-    TITLES,
     mean_times,
     show_card_head,
     show_finding,
     sure_column,
     time_column,
 )
+from pages.ui.compare.names import all_of, colour_of, title_of
 from pages.ui.marks import fit, short, style, svg
 from pages.ui.stacks import theme_type
 from pages.ui.text import clean
-from pages.ui.theme import COLOURS, STUDENT, TEACHER, text_colour
+from pages.ui.theme import STUDENT, TEACHER, text_colour
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,14 +43,17 @@ ROOM, ROOM_BELOW = (13, 10), 44
 """How many letters there is room for: in a list, on a wide picture and on a narrow one, and below the lists."""
 
 
-def show_hidden_words(found: Sequence[HiddenWords]) -> None:
-    """The answer: cards for one sentence, a table for several, and what could not be asked."""
+def show_hidden_words(found: Sequence[HiddenWords], whose: Mapping[str, str] | None = None) -> None:
+    """The answer: cards for one sentence, a table for several, and what could not be asked.
+
+    `whose` says below each name what that model is.
+    """
     asked = [each for each in found if each.guessed]
     if len(found) == 1 and not asked:
         st.info(f"{found[0].reason} Put {MASK} in place of the word that the models should guess.")
         return
     if len(found) == 1:
-        _show_one(asked[0])
+        _show_one(asked[0], whose or {})
     elif asked:
         _show_several(asked)
     for note in notes(found):
@@ -62,7 +66,9 @@ def verdict(found: HiddenWords) -> str:
     agreeing = [place for place in places if found.agree(place)]
     first = [found.first_words(place) for place in places]
     if len(agreeing) == len(first):
-        return f"Both would say {' and '.join(_quoted(next(iter(words.values()))) for words in first)}."
+        return (
+            f"{all_of(len(first[0]))} would say {' and '.join(_quoted(next(iter(words.values()))) for words in first)}."
+        )
     if len(first) > 1:
         return f"They would say the same for {len(agreeing)} of {len(first)} hidden words."
     (role, word), *others = first[0].items()
@@ -72,11 +78,12 @@ def verdict(found: HiddenWords) -> str:
 
 def shared_words(found: HiddenWords) -> str:
     """Which of the words are on every list, in one line."""
+    both = "both lists" if len(found.answers) == 2 else f"all {len(found.answers)} lists"
     shared = [word for place in range(found.guessed) for word in found.shared(place)]
     named = sum(len(words) for words in next(iter(found.answers.values())).places)
     if not shared or found.guessed > 1:
-        return f"{len(shared) or 'None'} of the {named} words {'are' if len(shared) > 1 else 'is'} on both lists."
-    return f"On both lists: {', '.join(clean(word) for word in shared)} ({len(shared)} of {named})."
+        return f"{len(shared) or 'None'} of the {named} words {'are' if len(shared) > 1 else 'is'} on {both}."
+    return f"On {both}: {', '.join(clean(word) for word in shared)} ({len(shared)} of {named})."
 
 
 def notes(found: Sequence[HiddenWords]) -> list[str]:
@@ -93,14 +100,28 @@ def notes(found: Sequence[HiddenWords]) -> list[str]:
     return said
 
 
-def word_bars(words: Sequence[Word], shared: Sequence[str], top: float, colour: str) -> str:
-    """SVG: one bar for each word with its per cent, the longest for a probability of `top`; shared words marked."""
+def partly_shared(found: HiddenWords, place: int) -> set[str]:
+    """The words that more than one model names at a place, but not all of them."""
+    lists = [{word.text for word in guesses.places[place]} for guesses in found.answers.values()]
+    named = set.union(*lists)
+    return {word for word in named if 1 < sum(word in words for words in lists) < len(lists)}
+
+
+def word_bars(
+    words: Sequence[Word], shared: Sequence[str], top: float, colour: str, partly: Collection[str] = ()
+) -> str:
+    """SVG: one bar for each word with its per cent, the longest for a probability of `top`.
+
+    Words that are `shared` carry a dot, those that are `partly` shared a ring.
+    """
     text, drawing = text_colour(theme_type()), ""
     for place, word in enumerate(words):
         y, both = place * ROW, word.text in shared
         look = f'y="{y + 21}" font-size="19" font-weight="{700 if both else 400}" fill="{text}"'
         if both:
             drawing += f'<circle cx="6" cy="{y + 15}" r="5" fill="{text}"/>'
+        if word.text in partly:
+            drawing += f'<circle cx="6" cy="{y + 15}" r="4" fill="none" stroke="{text}" stroke-width="2"/>'
         drawing += f'<text x="20" {look}>{escape(short(word.text, LONGEST))}</text>'
         drawing += f'<text x="100%" text-anchor="end" {look}>{numbers.percent(word.probability)}</text>'
         width = 100 * word.probability / top
@@ -149,15 +170,15 @@ def table(found: Sequence[HiddenWords]) -> pd.DataFrame:
             if any(other.guessed > 1 for other in found):
                 row["Word"] = f"{place + 1} of {each.guessed}"
             for role, guesses in each.answers.items():
-                row[f"{TITLES[role]} says"] = clean(guesses.places[place][0].text)
-                row[f"{TITLES[role]} sure"] = 100 * guesses.places[place][0].probability
-            row["On both lists"] = ", ".join(clean(word) for word in each.shared(place))
-            row |= {f"{TITLES[role]} ms": guesses.milliseconds for role, guesses in each.answers.items()}
+                row[f"{title_of(role)} says"] = clean(guesses.places[place][0].text)
+                row[f"{title_of(role)} sure"] = 100 * guesses.places[place][0].probability
+            row["On all lists"] = ", ".join(clean(word) for word in each.shared(place))
+            row |= {f"{title_of(role)} ms": guesses.milliseconds for role, guesses in each.answers.items()}
             rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _show_one(found: HiddenWords) -> None:
+def _show_one(found: HiddenWords, whose: Mapping[str, str]) -> None:
     show_finding(verdict(found), shared_words(found))
     columns = st.columns(len(found.answers))
     tops = [
@@ -167,13 +188,18 @@ def _show_one(found: HiddenWords) -> None:
     for column, (role, guesses) in zip(columns, found.answers.items(), strict=True):
         with column.container(border=True, height="stretch"):
             first = [words[0].text for words in guesses.places[: found.guessed]]
-            show_card_head(role, "would say", ", ".join(first), guesses.milliseconds)
+            show_card_head(role, "would say", ", ".join(first), guesses.milliseconds, whose.get(role, ""))
             for place, words in enumerate(guesses.places[: found.guessed]):
                 if found.guessed > 1:
                     st.caption(f"Hidden word {place + 1} of {found.guessed}")
-                picture = word_bars(words, found.shared(place), tops[place], COLOURS[role])
-                st.image(picture, width="stretch", alt=f"{TITLES[role]}: {_spoken(words)}")
-    st.caption("● marks a word that both name. The longest bar is the most probable word of the two lists.")
+                marked = found.shared(place), partly_shared(found, place)
+                picture = word_bars(words, marked[0], tops[place], colour_of(role), marked[1])
+                st.image(picture, width="stretch", alt=f"{title_of(role)}: {_spoken(words)}")
+    two = "" if len(found.answers) == 2 else ", ○ one that two of them name"
+    st.caption(
+        f"● marks a word that {'both' if len(found.answers) == 2 else 'all three'} name{two}. The longest bar is the "
+        "most probable word of all lists."
+    )
 
 
 def _show_several(found: Sequence[HiddenWords]) -> None:
@@ -187,17 +213,17 @@ def _show_several(found: Sequence[HiddenWords]) -> None:
         "Agree": st.column_config.TextColumn(width=60),
         "Sentence": st.column_config.TextColumn(width=260),
         "Word": st.column_config.TextColumn(width=60),
-        "On both lists": st.column_config.TextColumn(width=120),
+        "On all lists": st.column_config.TextColumn(width=120),
     }
     for role in found[0].answers:
-        config[f"{TITLES[role]} says"] = st.column_config.TextColumn(width=100)
-        config[f"{TITLES[role]} sure"] = sure_column(role, width=115)
-        config[f"{TITLES[role]} ms"] = time_column()
+        config[f"{title_of(role)} says"] = st.column_config.TextColumn(width=100)
+        config[f"{title_of(role)} sure"] = sure_column(role, width=115)
+        config[f"{title_of(role)} ms"] = time_column()
     st.dataframe(
         rows,
         hide_index=True,
         column_config=config,
-        alt=f"Both models' first words for {len(rows)} hidden words; {agreeing} are the same.",
+        alt=f"The models' first words for {len(rows)} hidden words; {agreeing} are the same.",
     )
 
 
@@ -208,7 +234,7 @@ def _list(role: str, words: Sequence[Word], top: float) -> str:
     far, far_anchor = ("0", "start") if left else ("100%", "end")
     colour = TEACHER if left else STUDENT
     head = f'x="{near}" y="20" text-anchor="{anchor}" font-weight="600" fill="{colour_of_text}"'
-    drawing = f'<text class="name" {head}>{TITLES[role]}</text>'
+    drawing = f'<text class="name" {head}>{title_of(role)}</text>'
     drawing += f'<rect x="{0 if left else 56}%" width="44%" y="30" height="4" rx="2" fill="{colour}"/>'
     for place, word in enumerate(words):
         y, width = _middle(place), 44 * min(word.probability / top, 1)

@@ -195,22 +195,26 @@ def _show_probes(draft: Draft) -> None:
 
 def describe(settings: Settings) -> str:
     """The recipe in one line, for lists and titles. It may hold file names: foreign text."""
-    loss, student = settings.loss, settings.student
     task = "Labels of" if settings.objective == "labels" else "Masked words of"
+    return f"{task} {data_in_words(settings.data)}, {in_short(settings)}"
+
+
+def in_short(settings: Settings) -> str:
+    """The recipe without its data. It may hold the teacher's file name: foreign text."""
+    loss, layers, epochs = settings.loss, settings.student.layers, settings.training.epochs
     teaching = (
         "no teacher (control)"
         if is_control(loss)
         else f"{loss.soft:g}/{loss.hard:g}/{loss.cosine:g}, T {loss.temperature:g}"
     )
-    epochs = settings.training.epochs
     return (
-        f"{task} {_data_in_words(settings.data)}, teacher {_teacher_in_words(settings.teacher)}; "
-        f"{student.layers} {plural('layer', student.layers)}{_start_in_words(settings)}; {teaching}; "
-        f"{epochs} {plural('epoch', epochs)}"
+        f"teacher {_teacher_in_words(settings.teacher)}; {layers} {plural('layer', layers)}"
+        f"{_start_in_words(settings)}; {teaching}; {epochs} {plural('epoch', epochs)}"
     )
 
 
-def _data_in_words(data: DataSettings) -> str:
+def data_in_words(data: DataSettings) -> str:
+    """What is read, in a word or two. It may be a file's name: foreign text."""
     if data.source in ("glue_folder", "glue_hub"):
         return data.task
     return {"rotten_tomatoes": "movie sentences", "imdb": "movie reviews"}.get(data.source, Path(data.path).name)

@@ -2,67 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from core import paper
 from core.config import Settings, is_control
-from core.runs.folder import BrokenRun, read_results
+from core.runs.results import MODELS, read_result
 from pages.ui import numbers
 from pages.ui.origin import demo_scale_badge, measured_badge, paper_badge
 from pages.ui.text import as_label
 
-MODELS = ("teacher", "student")
-FACTS = ("seed", "teacher_from_cache")
-METRICS = ("accuracy", "masked-word accuracy", "correlation")
-COUNTED = ("sentences", "pairs", "masked words")
-COMPUTE = ("device", "precision", "threads")
-DIVIDED_BY = ("parameters", "encoder_parameters", "ms_per_sentence")
+__all__ = ["headline", "one_line", "read_result", "show_result", "uncertainty"]
+
 ONE = {"sentences": "a sentence", "pairs": "a pair", "masked words": "a text"}
 """What a model answers at a time, by what was counted."""
-
-
-def read_result(folder: Path) -> dict[str, Any]:
-    """What a finished run measured. Raises BrokenRun if the file is missing or lacks what the pages show.
-
-    `majority`, `kept`, `agreement` and the scores may be None: measured, but undefined.
-    """
-    results = read_results(folder)
-    if results is None:
-        raise BrokenRun(f"{folder.name}/results.json is missing, although the run has finished.")
-    if not _is_complete(results):
-        raise BrokenRun(f"{folder.name}/results.json does not look like the result of a run.")
-    return results
-
-
-def _is_complete(results: dict[str, Any]) -> bool:
-    teacher, student = results.get("teacher"), results.get("student")
-    if not (isinstance(teacher, dict) and isinstance(student, dict)):
-        return False
-    measured = [results.get("elapsed_s"), *(model.get("size_mb") for model in (teacher, student))]
-    perhaps = [results.get(name, "missing") for name in ("majority", "kept", "agreement")]
-    perhaps += [model.get("score", "missing") for model in (teacher, student)]
-    positive = [results.get("examples"), *(model.get(name) for model in (teacher, student) for name in DIVIDED_BY)]
-    notes, compute = results.get("notes", []), results.get("compute")
-    return (
-        all(name in results for name in FACTS)
-        and (results.get("metric") in METRICS and results.get("counted") in COUNTED)
-        and isinstance(results.get("split"), str)
-        and isinstance(compute, dict)
-        and all(name in compute for name in COMPUTE)
-        and isinstance(notes, list)
-        and all(isinstance(note, str) for note in notes)
-        and all(_is_number(value) for value in measured)
-        and all(value is None or _is_number(value) for value in perhaps)
-        and all(_is_number(value) and value > 0 for value in positive)
-    )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def show_result(run_id: str, results: dict[str, Any], settings: Settings) -> None:

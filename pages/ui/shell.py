@@ -15,13 +15,15 @@ page = st.navigation(
     [
         st.Page("../home.py", title="Home", url_path="home", default=True),
         st.Page("../distill.py", title="Distil", url_path="distill"),
+        st.Page("../glue.py", title="GLUE", url_path="glue"),
         st.Page("../compare.py", title="Compare", url_path="compare"),
+        st.Page("../speed.py", title="Size and speed", url_path="speed"),
         st.Page("../runs.py", title="Runs", url_path="runs"),
     ],
     position="top",
 )
 if page.url_path != "distill":
-    run_banner()
+    run_banner(is_glue_page=page.url_path == "glue")
 page.run()
 # Only now: loading torch before the page is painted would keep the viewer waiting for it.
 warm_up.begin()

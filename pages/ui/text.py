@@ -13,6 +13,10 @@ import streamlit as st
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&\"'=/@^])")
 
+# A bare address becomes a link even where every sign of it is escaped; it does not if its parts do not touch.
+_ADDRESS = re.compile(r"(?i)(https?:/|www|@)(?=[/.\w])")
+WORD_JOINER = "\u2060"
+
 
 def clean(text: str) -> str:
     """The text with control characters, direction overrides and lone surrogates shown as \ufffd."""
@@ -28,4 +32,4 @@ def as_label(text: str, longest: int = 80) -> str:
     """Foreign text for places that Streamlit always reads as markdown (labels, tabs): every sign escaped, one line."""
     line = " ".join(clean(text).split())
     short = line if len(line) <= longest else line[: longest - 1] + "…"
-    return _MARKDOWN.sub(r"\\\1", short)
+    return _MARKDOWN.sub(r"\\\1", _ADDRESS.sub(rf"\1{WORD_JOINER}", short))

@@ -25,6 +25,9 @@ COLOURS = {
 }
 """Hex by meaning. Total loss and agreement are not here: they take the text colour of the theme."""
 
+RUNS = ("#8E6CC0", "#0E8A8A", "#C2477F", "#7A8B00", "#B07A00", "#6B7A99")
+"""Runs beside each other, in the order they were chosen: none of the colours above, and each has 3:1 on both themes."""
+
 FALLBACK = {"light": ("#1b1f2a", "#d3d7e2"), "dark": ("#eceef4", "#3a4050")}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,11 +12,14 @@ from core.config import Settings
 from core.errors import DistilleryError
 from core.runs import folder as runs
 from core.runs import worker
+from core.runs.about import given_name, run_name
+from core.runs.about import started as started
+from core.runs.results import read_result
 from pages.ui import form
 from pages.ui.live import live_view
 from pages.ui.recipe import describe
 from pages.ui.replay import show_replay
-from pages.ui.result import read_result, show_result
+from pages.ui.result import show_result
 from pages.ui.text import as_label, show_text
 
 STATE_COLOURS: dict[str, str] = {
@@ -30,22 +32,42 @@ STATE_COLOURS: dict[str, str] = {
 
 
 def show_run(folder: Path) -> None:
-    """Everything about one run, newest first: what it does or what came of it, its curves, its recipe."""
+    """One run while it trains, and what came of it: its result or its end, its curves, its recipe."""
     status, settings = runs.read_status(folder), runs.read_settings(folder)
-    _show_title(folder, settings.name, status)
+    _show_title(folder, run_name(folder, settings), status)
+    if status.state in runs.ENDED and status.state != "finished":
+        show_end(folder, status)
+    show_course(folder, status, settings)
+    if status.state in runs.ENDED:
+        show_log(folder)
+    show_recipe_of(settings)
+
+
+def show_course(folder: Path, status: runs.Status, settings: Settings) -> None:
+    """What a run does now or has measured, and its curves; follows it while it waits or trains."""
     if status.state == "queued":
         when = "when the run before it has ended" if worker.active_run() else "in a moment"
-        st.info(f"{status.sentence} It begins {when}. You can close this tab.")
+        st.info(f"Waiting for its turn. It begins {when}. You can close this tab.")
         _wait_for(folder, status.state)
-    elif status.state == "finished":
+        return
+    if status.state == "finished":
         show_result(folder.name, read_result(folder), settings)
-    elif status.state in runs.ENDED:
-        _show_end(folder, status)
-    if status.state != "queued":
-        _show_curves(folder, ended=status.state in runs.ENDED)
+    _show_curves(folder, ended=status.state in runs.ENDED)
+
+
+def show_recipe_of(settings: Settings) -> None:
+    """The frozen settings of a run, behind a lid."""
     with st.expander("The recipe of this run"):
         show_text(describe(settings))
         st.code(json.dumps(settings.model_dump(mode="json"), indent=2, ensure_ascii=False), language="json", height=300)
+
+
+def show_log(folder: Path) -> None:
+    """The end of a run's log behind a lid; nothing at all where there is none."""
+    log = folder / "log.txt"
+    if log.exists():
+        with st.expander("Log"):
+            st.code(_tail(log), language=None, wrap_lines=True)
 
 
 def show_queue(besides: str | None) -> None:
@@ -66,21 +88,12 @@ def _waiting(folder: Path) -> str:
         settings = runs.read_settings(folder)
     except DistilleryError as error:
         return str(error)
-    return f"{settings.name or started(folder.name)}: {describe(settings)}"
-
-
-def started(run_id: str) -> str:
-    """When a run was set up, read from its id: "Run of 22 Nov, 17:05"."""
-    try:
-        moment = time.strptime(run_id[:15], "%Y%m%d-%H%M%S")
-    except ValueError:
-        return f"Run {run_id}"
-    return time.strftime("Run of %d %b, %H:%M", moment)
+    return f"{run_name(folder, settings)}: {describe(settings)}"
 
 
 def _show_title(folder: Path, name: str, status: runs.Status) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.title(as_label(name or started(folder.name)), anchor=False, width="content")
+        st.title(as_label(name), anchor=False, width="content")
         if status.state in STATE_COLOURS:
             st.badge(status.state, color=STATE_COLOURS[status.state])
         st.space("stretch")
@@ -94,6 +107,8 @@ def _show_title(folder: Path, name: str, status: runs.Status) -> None:
                 on_click=attempt,
                 args=(runs.request_stop, folder),
             )
+        elif st.button("All about this run", key="on-runs", help="Its files, checkpoints, export and notes."):
+            st.switch_page("../runs.py", query_params={"run": folder.name})
         st.button("Set up another run", key="another", on_click=new_run)
 
 
@@ -124,31 +139,40 @@ def new_run() -> None:
     st.query_params.from_dict({"new": "1"})
 
 
-def _use_settings(folder: Path) -> None:
-    form.fill(runs.read_settings(folder))
+def use_settings(folder: Path) -> None:
+    """Fill the form with the settings of a run, its name as it is now."""
+    settings = runs.read_settings(folder)
+    form.fill(settings.model_copy(update={"name": given_name(folder, settings)}))
     new_run()
 
 
-def _show_end(folder: Path, status: runs.Status) -> None:
+def show_end(folder: Path, status: runs.Status) -> None:
+    """How a run ended that did not finish, and what can be done about it."""
     show = st.error if status.state == "failed" else st.warning
     show(as_label(status.sentence, longest=1000))
     with st.container(horizontal=True):
-        st.button(
-            "Resume",
-            key="resume",
-            type="primary",
-            icon=":material/play_arrow:",
-            help="Goes on from the last checkpoint, exactly as if it had never stopped.",
-            on_click=attempt,
-            args=(worker.resume, folder),
-        )
-        st.button("Use these settings again", key="again", on_click=attempt, args=(_use_settings, folder))
-        if (folder / "student").exists() and st.button("Compare what it had learned", key="compare-stopped"):
-            st.switch_page("../compare.py", query_params={"run": folder.name})
-    log = folder / "log.txt"
-    if log.exists():
-        with st.expander("Log"):
-            st.code(_tail(log), language=None, wrap_lines=True)
+        show_resume(folder)
+        st.button("Use these settings again", key="again", on_click=attempt, args=(use_settings, folder))
+        show_compare_stopped(folder)
+
+
+def show_resume(folder: Path) -> None:
+    """The button that lets a run go on."""
+    st.button(
+        "Resume",
+        key="resume",
+        type="primary",
+        icon=":material/play_arrow:",
+        help="Goes on from the last checkpoint, exactly as if it had never stopped.",
+        on_click=attempt,
+        args=(worker.resume, folder),
+    )
+
+
+def show_compare_stopped(folder: Path) -> None:
+    """The way to the half-trained student, where there is one."""
+    if (folder / "student").exists() and st.button("Compare what it had learned", key="compare-stopped"):
+        st.switch_page("../compare.py", query_params={"run": folder.name})
 
 
 def _show_curves(folder: Path, ended: bool) -> None:

@@ -1,0 +1,97 @@
+"""`python -m core glue`: the options, and the GLUE job that they mean."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, get_args
+
+from core.cli.carry_out import carry_out, leave_on_signals
+from core.cli.report import report
+from core.glue.settings import GlueSettings, TaskName, parse_glue
+from core.runs import folder as runs
+from core.runs.owner import this_process
+from core.settings_file import SettingsError, override
+from core.storage import runs_root
+
+TEACHER, HUB = "teacher", "hub:"
+
+
+def add_glue(commands: Any) -> None:
+    """Describe the command to the parser."""
+    command = commands.add_parser("glue", help="fine-tune models on GLUE's tasks and score them")
+    command.add_argument(
+        "--task", action="append", default=[], choices=get_args(TaskName), metavar="TASK",
+        help=f"a task, as often as wanted: {', '.join(get_args(TaskName))} (default: MRPC and RTE)",
+    )  # fmt: skip
+    where = command.add_mutually_exclusive_group()
+    where.add_argument("--glue", metavar="FOLDER", help="the folder that holds SST-2/, MRPC/ and so on as downloaded")
+    where.add_argument("--hub", action="store_true", help="take the tasks from the Hub instead (network)")
+    command.add_argument(
+        "--model", action="append", default=[], metavar="MODEL",
+        help=f"a model, as often as wanted: '{TEACHER}' (the bundled one, the default), a finished run's name, a "
+        f"teacher's folder, or {HUB}owner/name",
+    )  # fmt: skip
+    command.add_argument("--seeds", metavar="N", help="learn every task N times and report the median")
+    command.add_argument("--epochs", metavar="N", help="how often the training examples are read")
+    command.add_argument("--max-examples", metavar="N", help="use only so many training examples of each task")
+    command.add_argument("--zero-shot", action="store_true", help="ask the models as they are, without learning")
+    command.add_argument("--again", action="store_true", help="students learn each task from the teacher as well")
+    command.add_argument("--timing", action="store_true", help="measure size and speed over STS-B, too")
+    command.add_argument(
+        "--set", action="append", default=[], metavar="FIELD=VALUE", help="change a setting, e.g. learning_rate=1e-4"
+    )
+
+
+def score(options: argparse.Namespace) -> int:
+    """Check and carry out the job; returns the exit code. Raises SettingsError and DistilleryError."""
+    # It loads scikit-learn, which no other command needs.
+    from core.glue.planning import check_job
+
+    settings = job_settings(options)
+    check_job(settings)
+    leaving = leave_on_signals()
+    # Reserved for this process: a dashboard on the same folder shows the job, but does not take it.
+    folder = runs.create_job(settings, runs.new_run_id(), owner=this_process())
+    code = carry_out(folder, leaving)
+    report(folder)
+    return code
+
+
+def job_settings(options: argparse.Namespace) -> GlueSettings:
+    """The settings that the options mean. Raises SettingsError."""
+    raw: dict[str, Any] = {
+        "source": "glue_hub" if options.hub else "glue_folder",
+        "path": options.glue or "",
+        "models": [_model(name) for name in options.model or [TEACHER]],
+        "way": "zero-shot" if options.zero_shot else "fine-tuned",
+        "second_distillation": options.again,
+        "timing": options.timing,
+    }
+    if options.task:
+        raw["tasks"] = options.task
+    numbers = {name: getattr(options, name) for name in ("seeds", "epochs", "max_examples")}
+    given = [f"{name}={value}" for name, value in numbers.items() if value is not None]
+    return override(parse_glue(raw), [*given, *options.set])
+
+
+def _model(name: str) -> dict[str, Any]:
+    if name == TEACHER:
+        return {"kind": "teacher"}
+    if name.startswith(HUB):
+        return {"kind": "teacher", "teacher": {"source": "hub", "hub_id": name.removeprefix(HUB)}}
+    path = Path(name).expanduser()
+    if (runs_root() / path.name / "config.json").is_file() and (path.name == name or _is_run(path)):
+        return {"kind": "student", "run": path.name}
+    if path.is_dir():
+        return {"kind": "teacher", "teacher": {"source": "folder", "path": str(path)}}
+    raise SettingsError(
+        {
+            "models": f"--model {name[:100]!r} is no run in {runs_root().name}/ and no folder; give '{TEACHER}', a "
+            "finished run's name, the folder of a BERT, or hub:owner/name."
+        }
+    )
+
+
+def _is_run(path: Path) -> bool:
+    return path.resolve().parent == runs_root().resolve()

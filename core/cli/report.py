@@ -1,0 +1,107 @@
+"""What a finished run or GLUE job has measured, in plain lines for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from core.glue.cells import Cell, read_cells
+from core.glue.pooling import ZERO_SHOT, Pooled, Scores, comparable
+from core.glue.table import UNKNOWN, Value, one_line
+from core.runs import folder as runs
+
+HEADER = ("task", "model", "score", "metric", "majority", "kept", "split", "seeds")
+
+
+def report(folder: Path) -> None:
+    """Print what came of it; nothing where nothing was measured."""
+    if runs.is_job(folder):
+        cells = read_cells(folder)
+        if cells:
+            print("\n".join(score_lines(cells)))
+        return
+    results = runs.read_results(folder)
+    if results:
+        for sentence in (_in_one_line(results), *results["notes"]):
+            print(sentence)
+
+
+def score_lines(cells: Sequence[Cell]) -> list[str]:
+    """A plain table of a job's scores in points, the median over the seeds, and the notes below it."""
+    scores = Scores([cells])
+    tasks = list(dict.fromkeys(cell.task for cell in cells))
+    rows = [HEADER]
+    for task in tasks:
+        for zero_shot in (False, True):
+            rows += [
+                _row(scores, key, task)
+                for key in scores.models([task], zero_shot)
+                if (key[1] == ZERO_SHOT) == zero_shot and scores.get(key, task)
+            ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [*lines, *_notes(cells)]
+
+
+def _row(scores: Scores, key: tuple[str, str], task: str) -> tuple[str, ...]:
+    pooled = scores.get(key, task)
+    assert pooled is not None
+    value, cell = pooled.value, pooled.first
+    way = "" if cell.way == "fine-tuned" else f", {cell.way}"
+    few = f" ({value.train_examples:,} of {value.train_total:,} examples)" if value.origin == "demo scale" else ""
+    few = "" if cell.way == ZERO_SHOT else few
+    return (
+        task,
+        f"{one_line(cell.title)} ({cell.role}{way})",
+        _points(value.number),
+        _metric(value),
+        _points(value.majority),
+        _kept(pooled, scores, key),
+        f"{cell.split}{few}",
+        str(len(value.seeds)),
+    )
+
+
+def _kept(pooled: Pooled, scores: Scores, key: tuple[str, str]) -> str:
+    teacher = scores.teacher_of(key)
+    beside = scores.get(teacher, pooled.first.task) if teacher else None
+    if not comparable(pooled, beside) or beside.number <= 0:
+        return UNKNOWN
+    return f"{100 * pooled.number / beside.number:.1f} %"
+
+
+def _metric(value: Value) -> str:
+    if len(value.parts) < 2:
+        return value.metric
+    return f"{value.metric}: {', '.join(f'{name} {_points(part)}' for name, part in value.parts.items())}"
+
+
+def _notes(cells: Sequence[Cell]) -> list[str]:
+    undefined = [f"{cell.task}: {reason}" for cell in cells if cell.score is None for reason in cell.reasons.values()]
+    return list(
+        dict.fromkeys(one_line(note) for note in (*undefined, *(note for cell in cells for note in cell.notes)))
+    )
+
+
+def _points(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:.1f}"
+
+
+def _in_one_line(results: dict[str, Any]) -> str:
+    metric = results["metric"]
+    scores = {model: _score(results[model]["score"], metric) for model in ("teacher", "student")}
+    kept = "" if results["kept"] is None else f" ({results['kept']:.1%} kept)"
+    majority = "" if results["majority"] is None else f", majority {_score(results['majority'], metric)}"
+    return (
+        f"Measured here on the {results['split']} split ({results['examples']} {results['counted']}, seed "
+        f"{results['seed']}), {metric}: teacher {scores['teacher']}, student {scores['student']}{kept}, agreement "
+        f"{_score(results['agreement'], metric)}{majority}."
+    )
+
+
+def _score(value: float | None, metric: str) -> str:
+    """A share in percent; a correlation, which is no share of anything, with three decimals."""
+    if value is None:
+        return "undefined"
+    return f"{value:.3f}" if metric == "correlation" else f"{value:.1%}"

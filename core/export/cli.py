@@ -1,0 +1,88 @@
+"""`python -m core export RUN`: the student as a zip, its ONNX files, the report, written to a folder."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from core.errors import DistilleryError
+from core.runs import folder as runs
+
+DONE, FAILED = 0, 1
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to argparse's subcommands."""
+    command = commands.add_parser("export", help="write a finished run's student, ONNX files and report to a folder")
+    command.add_argument("run", metavar="RUN", help="the run's folder, or its name below runs/")
+    command.add_argument("--onnx", action="store_true", help="ONNX files too, each checked against the student first")
+    command.add_argument("--report", action="store_true", help="the report too, one HTML file")
+    command.add_argument("--to", type=Path, default=Path("."), metavar="FOLDER", help="where to (default: here)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write what was asked for and print the path of each file; returns the exit code.
+
+    Raises DistilleryError if the run has not finished or its student cannot be exported.
+    """
+    from core.export.archive import archive_name, write_zip
+    from core.export.facts import read_facts
+    from core.export.report import report
+
+    folder = runs.run_folder(Path(options.run).name)
+    made = _make(folder) if options.onnx else None
+    options.to.mkdir(parents=True, exist_ok=True)
+    _write(options.to / f"{archive_name(folder)}.zip", lambda file: write_zip(folder, file))
+    for form in made["forms"] if made else ():
+        _write(options.to / f"{archive_name(folder, form)}.zip", lambda file, form=form: write_zip(folder, file, form))
+    if options.report:
+        page = report(read_facts(folder)).encode()
+        _write(
+            options.to / f"{archive_name(folder).replace('student', 'report', 1)}.html", lambda file: file.write(page)
+        )
+    return FAILED if made and made["refused"] else DONE
+
+
+def _make(folder: Path) -> dict[str, Any]:
+    from core.export.card import TITLES, on_what, speed_in_words
+    from core.export.make_forms import make_forms
+    from core.export.numbers import score
+
+    said: list[str] = []
+
+    def tell(sentence: str) -> None:
+        # What is waited for is said again and again.
+        if sentence not in said[-1:]:
+            print(sentence, file=sys.stderr, flush=True)
+        said.append(sentence)
+
+    made = make_forms(folder, tell)
+    metric = made["measured_on"]["metric"]
+    print(on_what(made))
+    for form, found in made["forms"].items():
+        print(
+            f"{TITLES[form]}: largest difference of a logit {found['largest_difference']:.2g}, agreement "
+            f"{score(found['agreement'], metric)}, {speed_in_words(found)}."
+        )
+    for form, sentence in made["refused"].items():
+        print(f"{TITLES[form]} is not offered. {sentence}", file=sys.stderr)
+    return made
+
+
+def _write(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file in one piece: whoever looks sees the old one or the new one."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with part.open("xb") as file:
+            write(file)
+        os.replace(part, path)
+    except OSError as error:
+        raise DistilleryError(f"{path} cannot be written: {error.strerror or error}.") from error
+    finally:
+        part.unlink(missing_ok=True)
+    print(path)

@@ -1,0 +1,102 @@
+"""Numbers as the card and the report write them: what was measured, and how it reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from core import paper
+
+THIN = "\u202f"
+UNKNOWN = "–"
+ONE = {"sentences": "sentence", "pairs": "pair", "masked words": "text"}
+"""What a model answers at a time, by what was counted."""
+
+
+@dataclass(frozen=True)
+class Number:
+    """A measured value, exactly as results.json has it or as it follows from there, and as people read it."""
+
+    value: float | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the result: what it is, the number of either model or of both together, and the paper's."""
+
+    label: str
+    teacher: Number | None = None
+    student: Number | None = None
+    both: Number | None = None
+    paper: str = ""
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """0.8628 to "86.3 %"."""
+    return UNKNOWN if share is None else f"{100 * share:.{digits}f}{THIN}%"
+
+
+def score(value: float | None, metric: str) -> str:
+    """A share as "86.2 %", a correlation, which is no share of anything, as "0.862"."""
+    if value is None:
+        return UNKNOWN
+    return f"{value:.3f}".replace("-", "−") if metric == "correlation" else percent(value)
+
+
+def whole(count: float) -> str:
+    """22713986 to "22 713 986" with thin spaces."""
+    return f"{count:,.0f}".replace(",", THIN)
+
+
+def unit(value: float, name: str) -> str:
+    """Three significant digits and a unit: "4.13 ms"."""
+    return f"{value:.3g}{THIN}{name}"
+
+
+def result_rows(results: dict[str, Any]) -> list[Row]:
+    """All numbers of a result, with the paper's where it promises one."""
+    teacher, student, metric = results["teacher"], results["student"], results["metric"]
+    speed = teacher["ms_per_sentence"] / student["ms_per_sentence"] - 1
+    smaller = 1 - student["parameters"] / teacher["parameters"]
+
+    def each(label: str, name: str, text: Any) -> Row:
+        values = (Number(model[name], text(model[name])) for model in (teacher, student))
+        return Row(label, *values)
+
+    def shared(label: str, value: float | None, text: str, promise: str = "") -> Row:
+        return Row(label, both=Number(value, text), paper=promise)
+
+    rows = [
+        each(metric[:1].upper() + metric[1:], "score", lambda value: score(value, metric)),
+        shared("Kept of the teacher's score", results["kept"], percent(results["kept"]), paper.KEPT.value),
+        shared("Agreement with the teacher", results["agreement"], score(results["agreement"], metric)),
+        each("Parameters", "parameters", whole),
+        each("Parameters of the layers alone", "encoder_parameters", whole),
+        each("Size of the weights", "size_mb", lambda value: unit(value, "MB")),
+        shared("Smaller than the teacher", smaller, percent(smaller), paper.SMALLER.value),
+        each(f"Time for one {ONE[results['counted']]}, processor", "ms_per_sentence", lambda value: unit(value, "ms")),
+        shared("Faster than the teacher", speed, percent(speed), paper.FASTER.value),
+    ]
+    if results["majority"] is not None:
+        guess = shared("Always the most frequent answer", results["majority"], score(results["majority"], metric))
+        rows.insert(1, guess)
+    return rows
+
+
+def measured_on(results: dict[str, Any]) -> str:
+    """The sentence that has to stand beside numbers of a run: device, split, seed, examples. Foreign text in part."""
+    compute = results["compute"]
+    return (
+        f"Measured here on {results['examples']} {results['counted']} of the {results['split']} split, "
+        f"seed {results['seed']}, on {compute['device']} in {compute['precision']} with {compute['threads']} "
+        f"{'thread' if compute['threads'] == 1 else 'threads'}; times on the processor in fp32, one at a time."
+    )
+
+
+def sure_to(results: dict[str, Any]) -> float | None:
+    """Half the width of the 95 % interval of the student's score; None where it is not a share."""
+    share = results["student"]["score"]
+    if share is None or results["metric"] == "correlation":
+        return None
+    return 1.96 * (share * (1 - share) / results["examples"]) ** 0.5

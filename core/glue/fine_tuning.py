@@ -1,0 +1,140 @@
+"""One model learns one task: the encoder that it brings, a fresh head, and the whole official training file.
+
+The same loop, losses and batches as in a run. Nothing is watched on the way: the development set is looked at once.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from core.data.part import Part
+from core.data.tokens import Tokens
+from core.distill.checkpoint import Keeper
+from core.distill.device import Compute
+from core.distill.labels import fine_tuning_terms, label_lesson, label_loss_terms, label_tokens
+from core.distill.loop import Lesson, Schedule, train
+from core.distill.objective import learner_of
+from core.distill.recorder import Recorder, Stage
+from core.distill.teacher_outputs import teacher_outputs
+from core.glue.entrants import Entrant
+from core.glue.settings import GlueSettings
+from core.glue.tasks import TaskTexts
+from core.models.saved import CLASSES, load_model
+from core.models.student import hidden_projection
+from core.models.teacher import SCORE, teacher_for_labels, teacher_tokenizer
+from core.scoring.predict import predict
+from core.sections import LossSettings
+
+AGAIN = LossSettings()
+"""The loss of a second distillation: the paper's 5/2/1 at temperature 2."""
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A model on its device, with a head for one task, and what reads texts for it."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    longest: int
+    compute: Compute
+
+    def tokens(self, part: Part) -> Tokens:
+        """The part as the model reads it."""
+        return label_tokens(part, self.tokenizer, self.longest)
+
+    def answers(self, part: Part, recorder: Recorder) -> NDArray:
+        """Logits (N, C) in the order of the part, or scores (N, 1). StopRequested may end it early."""
+        return predict(self.model, self.tokens(part), self.compute, recorder.check_stop)
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a learner learns: for how long, who is told, and where its checkpoints are."""
+
+    schedule: Schedule
+    compute: Compute
+    recorder: Recorder
+    keeper: Keeper
+    stage: Stage
+
+    def take(self, lesson: Lesson) -> None:
+        """Train to the end, from where an earlier session stopped. Raises StopRequested."""
+        train(lesson, self.schedule, self.compute, self.recorder, lambda step: None, self.stage, self.keeper)
+
+
+def schedule_of(settings: GlueSettings, seed: int) -> Schedule:
+    """The schedule of every cell of a job with this seed."""
+    return Schedule(settings.epochs, settings.batch_size, settings.learning_rate, settings.warmup, seed)
+
+
+def new_learner(entrant: Entrant, label_names: Sequence[str], longest: int, compute: Compute, seed: int) -> Learner:
+    """The entrant's encoder with a head that follows from `seed` alone; without label names one output, a score.
+
+    Raises DistilleryError if the model cannot be opened.
+    """
+    names = tuple(label_names) or SCORE
+    if entrant.teacher is not None:
+        model, tokenizer = _fresh_teacher(entrant, label_names, seed), teacher_tokenizer(entrant.teacher)
+    else:
+        assert entrant.folder is not None
+        model, tokenizer = _fresh_copy(entrant.folder, names, seed)
+    return Learner(model.to(compute.device), tokenizer, longest, compute)
+
+
+def fine_tune(learner: Learner, texts: TaskTexts, course: Course) -> None:
+    """Learn the task from its labels. Raises StopRequested, leaving a checkpoint."""
+    terms = partial(fine_tuning_terms, learner.model)
+    course.take(label_lesson(learner.tokens(texts.train), learner.model, terms, course.compute.device))
+
+
+def distil_again(learner: Learner, teacher: PreTrainedModel, kept: Path, texts: TaskTexts, course: Course) -> None:
+    """Learn the task from its labels and from a teacher that has learned it; what it says is kept in `kept`.
+
+    Teacher and student must cut texts into the same word pieces. Raises StopRequested, leaving a checkpoint.
+    """
+    tokens, student = learner.tokens(texts.train), learner.model
+    outputs = teacher_outputs(teacher, tokens, kept, AGAIN.cosine > 0, course.compute, course.recorder)
+    projection = hidden_projection(student, teacher, course.schedule.seed)
+    if projection is not None:
+        projection = projection.to(course.compute.device)
+    terms = partial(label_loss_terms, student, projection, outputs, loss_settings=AGAIN)
+    course.take(label_lesson(tokens, learner_of(student, projection), terms, course.compute.device))
+
+
+def _fresh_teacher(entrant: Entrant, label_names: Sequence[str], seed: int) -> PreTrainedModel:
+    assert entrant.teacher is not None
+    model = teacher_for_labels(entrant.teacher.model_copy(update={"seed": seed, "epochs": 1}), label_names)
+    # A head that it brings has learned another task: all models begin this one alike.
+    _draw(model.classifier, model.config.initializer_range, seed)
+    return model
+
+
+def _fresh_copy(folder: Path, names: tuple[str, ...], seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A model of the same shape as a saved one, for these labels: its encoder, and a head that follows from `seed`."""
+    saved, tokenizer = load_model(folder)
+    config = copy.deepcopy(saved.config)
+    config.id2label = dict(enumerate(names))
+    config.label2id = {name: place for place, name in enumerate(names)}
+    config.problem_type = "regression" if names == SCORE else None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = CLASSES[config.model_type, "labels"](config)
+    # A BERT that guessed words has no pooler, which is part of the head.
+    model.base_model.load_state_dict(saved.base_model.state_dict(), strict=config.model_type == "distilbert")
+    return model, tokenizer
+
+
+def _draw(head: nn.Linear, spread: float, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        head.weight.normal_(std=spread, generator=generator)
+        head.bias.zero_()

@@ -1,0 +1,69 @@
+"""A measured row's macro score: over the tasks that it has, called what it is, and what may be compared with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from core import paper
+from core.glue.pooling import is_official
+from core.glue.table import Row, Value, against
+
+NINE = paper.GLUE_TASKS
+MEAN = "mean of the nine tasks"
+DEMO_SCALE = (
+    "Demo scale: learned from fewer training examples, or scored on fewer examples, than the official task has."
+)
+
+
+def with_macro(row: Row) -> Row:
+    """The row with the mean over those of the nine tasks that it has a score for on the official development set."""
+    found = {task: row.values[task] for task in NINE if task in row.values}
+    tasks = tuple(task for task, value in found.items() if value.number is not None and is_official(value.split))
+    if not tasks:
+        return row
+    label = "" if len(tasks) == len(NINE) else f"mean of {len(tasks)} of {len(NINE)} tasks"
+    small = next((found[task] for task in tasks if found[task].origin == "demo scale"), None)
+    value = Value(
+        sum(found[task].number for task in tasks) / len(tasks),
+        "demo scale" if small else "measured here",
+        metric=label or MEAN,
+        split="official dev",
+        label=label,
+        reason=_missing(found, tasks),
+        tasks=tasks,
+        same_tasks={reported.name: reported.mean_over(tasks) for reported in paper.GLUE_ROWS},
+        footnotes=small.footnotes[:1] if small else (),
+    )
+    return replace(row, values={paper.MACRO: _beside_teacher(value, found), **row.values})
+
+
+def partial_means(rows: Sequence[Row]) -> tuple[str, ...]:
+    """What the means over fewer than nine tasks may be compared with, in a sentence for each set of tasks."""
+    means = [row.values[paper.MACRO] for row in rows if row.is_measured and paper.MACRO in row.values]
+    partial = {value.tasks: value.same_tasks for value in means if value.label}
+    return tuple(
+        f"A mean over {', '.join(tasks)} alone is no GLUE score. Over the same tasks the paper's rows have "
+        + ", ".join(f"{name} {mean:.1f}" for name, mean in same.items())
+        + (", with BERT-base's misprint corrected." if "MNLI" in tasks else ".")
+        for tasks, same in partial.items()
+    )
+
+
+def _beside_teacher(value: Value, found: Mapping[str, Value]) -> Value:
+    """Compared over all its tasks or not at all: a mean over fewer would not be the number that is shown."""
+    differences = [found[task].difference for task in value.tasks]
+    if None in differences:
+        return value
+    return against(value, value.number - sum(differences) / len(differences))
+
+
+def _missing(found: Mapping[str, Value], tasks: Sequence[str]) -> str:
+    absent = [task for task in NINE if task not in found]
+    parts = [f"Not measured: {', '.join(absent)}."] if absent else []
+    for task, value in found.items():
+        if value.number is None:
+            parts.append(f"{task} is undefined: {value.reason}")
+        elif task not in tasks:
+            parts.append(f"{task} was not scored on the official development set.")
+    return " ".join(parts)

@@ -1,0 +1,146 @@
+"""One score of a GLUE job: the model is made, learns the task or is asked as it is, and its answers are scored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from core.data.part import Part
+from core.data.token_cache import tokenizer_digest
+from core.distill.checkpoint import Keeper
+from core.distill.device import Compute
+from core.distill.job import versions
+from core.errors import DistilleryError
+from core.glue.entrants import Entrant
+from core.glue.fine_tuning import AGAIN, Course, Learner, distil_again, fine_tune, new_learner, schedule_of
+from core.glue.metrics import TaskScore, majority_score, score_task
+from core.glue.plan import Plan, PlannedCell
+from core.glue.recorder import CellRecorder, JobRecorder
+from core.glue.settings import GlueSettings
+from core.glue.tasks import TaskTexts, read_task
+from core.glue.zero_shot import in_order_of_task, note, trained_model
+from core.models.saved import load_model, save_model
+
+CHECKPOINT_EVERY = 200
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What came of one cell."""
+
+    score: TaskScore
+    majority: float | None
+    mismatched: dict[str, float | None] | None
+    train_examples: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Everything around one cell. `what` names it in sentences."""
+
+    settings: GlueSettings
+    job: Path
+    plan: Plan
+    cell: PlannedCell
+    models: dict[str, Entrant]
+    compute: Compute
+    what: str
+
+    @property
+    def entrant(self) -> Entrant:
+        """The cell's model."""
+        return self.models[self.cell.model]
+
+    def recipe(self, texts: TaskTexts) -> dict[str, Any]:
+        """How the model learned; scores of equal recipes may be pooled over seeds."""
+        common = {"max_tokens": self.settings.max_tokens, "data": texts.fingerprint[:12]}
+        if self.cell.way == "zero-shot":
+            return common
+        fields = {"epochs", "batch_size", "learning_rate", "warmup", "max_examples"}
+        recipe = self.settings.model_dump(mode="json", include=fields) | common
+        if self.cell.way == "distilled again":
+            recipe |= {"teacher": self.plan.teacher_of(self.cell).model, "loss": AGAIN.model_dump(mode="json")}
+        return recipe
+
+    def keeper(self, texts: TaskTexts, recorder: CellRecorder) -> Keeper:
+        """Where this cell's training is kept, and what it must not be confused with."""
+        named = {"model": self.cell.model, "task": self.cell.task, "seed": self.cell.seed, "way": self.cell.way}
+        conditions = {
+            "device": str(self.compute.device),
+            "precision": self.compute.precision,
+            "threads": self.compute.threads,
+        }
+        facts = {"frozen": named | self.recipe(texts), "compute": conditions | versions()}
+        root = self.cell.checkpoints(self.job)
+        root.parent.mkdir(mode=0o700, exist_ok=True)
+        return Keeper(root, CHECKPOINT_EVERY, facts, recorder)
+
+
+def learn(setting: Setting, recorder: JobRecorder) -> Measured:
+    """Let the model learn the task, and score it. Raises StopRequested, leaving a checkpoint, and DistilleryError."""
+    settings, cell, compute = setting.settings, setting.cell, setting.compute
+    texts = read_task(settings, cell.task).drawn(settings.max_examples, cell.seed)
+    schedule = schedule_of(settings, cell.seed)
+    per_epoch = cell.steps // settings.epochs
+    told = CellRecorder(recorder, setting.what, cell.first_step, per_epoch, settings.epochs)
+    learner = new_learner(setting.entrant, texts.label_names, settings.max_tokens, compute, cell.seed)
+    stage = "teacher" if cell.role == "teacher" else "student"
+    course = Course(schedule, compute, told, setting.keeper(texts, told), stage)
+    if cell.way == "distilled again":
+        _learn_from_teacher(setting, learner, texts, course)
+    else:
+        told.say_epoch(0)
+        fine_tune(learner, texts, course)
+    _keep_for_students(setting, learner)
+    told.say_epoch(cell.steps)
+    return _scored(texts, learner, recorder, len(texts.train))
+
+
+def ask(setting: Setting, recorder: JobRecorder) -> Measured:
+    """Ask the model the task as it is, and score it."""
+    entrant = setting.entrant
+    texts = read_task(setting.settings, setting.cell.task)
+    learner = trained_model(entrant, setting.settings.max_tokens, setting.compute)
+    answers = in_order_of_task(learner.answers(texts.dev, recorder), entrant.label_names, texts.label_names)
+    score, blind = score_task(texts.name, answers, texts.dev.labels), majority_score(texts.name, texts.dev.labels)
+    return Measured(score, blind, None, 0, (note(entrant, texts),))
+
+
+def _learn_from_teacher(setting: Setting, learner: Learner, texts: TaskTexts, course: Course) -> None:
+    planned = setting.plan.teacher_of(setting.cell)
+    kept = planned.kept_teacher(setting.job)
+    teacher, tokenizer = load_model(kept / "model")
+    if tokenizer_digest(tokenizer) != tokenizer_digest(learner.tokenizer):
+        raise DistilleryError(
+            f"{setting.cell.title} and {planned.title} cut texts into different word pieces, so the one cannot learn "
+            "from the other. Switch second_distillation off, or put the student's own teacher first."
+        )
+    recorder = course.recorder
+    recorder.preparing(f"{setting.what}: asking {planned.title}.")
+    teacher = teacher.requires_grad_(False).to(course.compute.device)
+    distil_again(learner, teacher, kept, texts, course)
+
+
+def _keep_for_students(setting: Setting, learner: Learner) -> None:
+    """Keep the model if it is a teacher that students learn from next."""
+    cell = setting.cell
+    students = setting.plan.students_of(cell)
+    if cell.role == "teacher" and students and setting.plan.teacher_of(students[0]) == cell:
+        folder = cell.kept_teacher(setting.job)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        save_model(learner.model, learner.tokenizer, folder / "model")
+
+
+def _scored(texts: TaskTexts, learner: Learner, recorder: JobRecorder, train_examples: int) -> Measured:
+    score = _score(texts.name, texts.dev, learner, recorder)
+    other = _score(texts.name, texts.mismatched, learner, recorder).scores if texts.mismatched else None
+    return Measured(score, majority_score(texts.name, texts.dev.labels), other, train_examples)
+
+
+def _score(name: str, part: Part, learner: Learner, recorder: JobRecorder) -> TaskScore:
+    answers: NDArray = learner.answers(part, recorder)
+    return score_task(name, answers if answers.shape[1] > 1 else answers[:, 0], part.labels)

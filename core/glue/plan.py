@@ -1,0 +1,137 @@
+"""Everything a GLUE job is going to measure, in order: written as plan.json before the first step. Loads no torch.
+
+The order is the same at every start, so that steps counted over the whole job say what has been done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from core.glue.cells import Role, cell_path
+from core.storage import BrokenRun, read_json, write_json
+
+Way = Literal["fine-tuned", "distilled again", "zero-shot"]
+
+PLAN = "plan.json"
+CHECKPOINTS = "checkpoints"
+TEACHERS = "teachers"
+"""Below it the teachers of a second distillation wait for their students."""
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """One score to come. Its updates are those after `first_step`, counted over the job; asking only counts as one.
+
+    `work` is about how many seconds it takes on the reference machine of `core/estimate.py`.
+    """
+
+    model: str
+    role: Role
+    title: str
+    task: str
+    seed: int
+    way: Way
+    first_step: int
+    steps: int
+    work: float
+
+    def path(self, job: Path) -> Path:
+        """Where its score is going to be."""
+        return cell_path(job, self.model, self.task, self.seed)
+
+    @property
+    def last_step(self) -> int:
+        """The job's step with which it is complete."""
+        return self.first_step + self.steps
+
+    def with_seed(self, seed: int) -> PlannedCell:
+        """The same with another seed."""
+        return replace(self, seed=seed)
+
+    def checkpoints(self, job: Path) -> Path:
+        """Where its training is kept until it is complete."""
+        return job / CHECKPOINTS / self.path(job).stem
+
+    def kept_teacher(self, job: Path) -> Path:
+        """Where, if it is a teacher that students learn from again, it waits for them: model and answers."""
+        return job / TEACHERS / self.path(job).stem
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cells of a job in the order in which they are measured."""
+
+    cells: tuple[PlannedCell, ...]
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole job."""
+        return self.cells[-1].last_step if self.cells else 0
+
+    def students_of(self, teacher: PlannedCell) -> list[PlannedCell]:
+        """The cells that learn again from what this cell has learned."""
+        return [
+            cell
+            for cell in self.cells
+            if cell.way == "distilled again" and (cell.task, cell.seed) == (teacher.task, teacher.seed)
+        ]
+
+    def teacher_of(self, student: PlannedCell) -> PlannedCell:
+        """The cell whose model a second distillation learns from: the first teacher's of this task and seed."""
+        same = (cell for cell in self.cells if (cell.task, cell.seed) == (student.task, student.seed))
+        return next(cell for cell in same if cell.role == "teacher")
+
+    def is_done(self, cell: PlannedCell, job: Path) -> bool:
+        """True if nothing of the cell has to be done any more."""
+        if not cell.path(job).exists():
+            return False
+        if cell.role != "teacher" or self.kept_model_exists(cell, job):
+            return True
+        waiting = [student for student in self.students_of(cell) if not student.path(job).exists()]
+        return not waiting or self.teacher_of(waiting[0]) != cell
+
+    def kept_model_exists(self, cell: PlannedCell, job: Path) -> bool:
+        """True if the cell's trained model is there to be learned from."""
+        return (cell.kept_teacher(job) / "model" / "config.json").exists()
+
+
+def in_order(cells: Sequence[PlannedCell]) -> Plan:
+    """The plan of these cells, each beginning where the one before it ends."""
+    placed: list[PlannedCell] = []
+    for cell in cells:
+        first = placed[-1].last_step if placed else 0
+        placed.append(replace(cell, first_step=first))
+    return Plan(tuple(placed))
+
+
+def write_plan(job: Path, plan: Plan) -> None:
+    """Keep the plan in the job's folder."""
+    write_json(job / PLAN, {"cells": [asdict(cell) for cell in plan.cells]})
+
+
+def read_plan(job: Path) -> Plan | None:
+    """The plan of a job, None while it has none. Raises BrokenRun if it cannot be read."""
+    if not (job / PLAN).exists():
+        return None
+    raw = read_json(job / PLAN)
+    try:
+        return Plan(tuple(PlannedCell(**cell) for cell in raw["cells"]))
+    except (KeyError, TypeError) as error:
+        raise BrokenRun(f"{job.name}/{PLAN} does not look like a plan: {error}") from error
+
+
+def resume_step(job: Path) -> int | None:
+    """The step after which a job that was cut off goes on; None if it begins anew."""
+    from core.distill.checkpoint import newest_checkpoint
+
+    plan = read_plan(job)
+    if plan is None:
+        return None
+    following = next((cell for cell in plan.cells if not plan.is_done(cell, job)), None)
+    if following is None:
+        return plan.total_steps
+    newest = newest_checkpoint(following.checkpoints(job))
+    return following.first_step + (newest.step if newest else 0)

@@ -1,0 +1,60 @@
+"""Before anything is allocated: whether a GLUE job can be done, and what there is to do. Loads no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.estimate import FLOPS_PER_S, SECONDS_PER_PARAMETER
+from core.glue.entrants import Entrant, entrants
+from core.glue.plan import Plan, PlannedCell, Way, in_order
+from core.glue.settings import GlueSettings
+from core.glue.tasks import TaskTexts, check_tasks, pieces_of, read_task
+
+
+def check_job(settings: GlueSettings) -> None:
+    """Raise DistilleryError if a task or a model of the job is missing or cannot be used; opens only headers.
+
+    A model that has to be fetched from the Hub is fetched, and checked, when the job begins.
+    """
+    check_tasks(settings)
+    entrants(settings, fetch=False)
+
+
+def plan_of(settings: GlueSettings, models: Sequence[Entrant]) -> Plan:
+    """Every score of the job, in order: with one seed all tasks, in each task every model; then with the next seed.
+
+    Reads all files, so that a fault in the last of them is found before the first model learns. Raises DataError.
+    """
+    cells: dict[str, list[PlannedCell]] = {}
+    for task in settings.tasks:
+        texts = read_task(settings, task)
+        cells[task] = [_planned(settings, model, texts) for model in models]
+    seeds = range(1 if settings.way == "zero-shot" else settings.seeds)
+    return in_order([cell.with_seed(seed) for seed in seeds for task in settings.tasks for cell in cells[task]])
+
+
+def work_of(settings: GlueSettings, model: Entrant, task: str, train: int, scored: int) -> tuple[int, float]:
+    """Updates in which a model learns so many of `train` examples as the settings say, and about how many seconds that
+    and scoring `scored` ones take on the reference machine of `core/estimate.py`.
+    """
+    epochs = 0 if settings.way == "zero-shot" else settings.epochs
+    drawn = min(settings.max_examples or train, train)
+    updates = epochs * -(-drawn // settings.batch_size)
+    pieces = pieces_of(task, settings.max_tokens)
+    # A backward pass costs two forward passes; then every parameter is updated.
+    seconds = 2 * model.shape.encoder_parameters * pieces * (3 * epochs * drawn + scored) / FLOPS_PER_S
+    return updates, seconds + updates * model.shape.parameters * SECONDS_PER_PARAMETER
+
+
+def _planned(settings: GlueSettings, model: Entrant, texts: TaskTexts) -> PlannedCell:
+    scored = len(texts.dev) + len(texts.mismatched or ())
+    updates, seconds = work_of(settings, model, texts.name, len(texts.train), scored)
+    work, way = float(f"{seconds:.4g}"), _way(settings, model)
+    return PlannedCell(model.key, model.role, model.title, texts.name, 0, way, 0, max(1, updates), work)
+
+
+def _way(settings: GlueSettings, model: Entrant) -> Way:
+    if settings.way == "zero-shot":
+        return "zero-shot"
+    # A control that learned from a teacher would be none.
+    return "distilled again" if settings.second_distillation and model.role == "student" else "fine-tuned"

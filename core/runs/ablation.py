@@ -1,0 +1,242 @@
+"""The paper's Table 4 on this machine: six runs that differ in one thing each, through the queue like any other run.
+
+An ablation is a group of runs whose ids share a beginning, "<group>.1-full" to "<group>.6-no-teacher". There is no
+file besides: what is known about the group is read from its runs.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from core import estimate, paper
+from core.config import Settings, is_control
+from core.errors import DistilleryError
+from core.runs import folder as runs
+from core.runs import worker
+from core.runs.results import read_result
+from core.runs.resume import RESUMABLE
+from core.settings_file import parse_settings
+from core.storage import runs_root
+
+FULL, STOPPED = "full", 3
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One of the six: what is changed in the full recipe, and by how much that moved the paper's macro score."""
+
+    key: str
+    title: str
+    change: dict[str, dict[str, Any]]
+    paper_delta: float | None
+
+
+VARIANTS: tuple[Variant, ...] = (
+    Variant(FULL, "Full loss", {}, None),
+    Variant("no-soft", "Without soft targets", {"loss": {"soft": 0.0}}, paper.ABLATION["soft"]),
+    Variant("no-hard", "Without hard targets", {"loss": {"hard": 0.0}}, paper.ABLATION["hard"]),
+    Variant("no-cosine", "Without hidden cosine", {"loss": {"cosine": 0.0}}, paper.ABLATION["cosine"]),
+    Variant(
+        "random",
+        "Random initial weights",
+        {"student": {"initial_weights": "random", "teacher_layers": None}},
+        paper.ABLATION["random"],
+    ),
+    # The paper has no such row. Without it nobody could say what the teacher is good for at all.
+    Variant("no-teacher", "No teacher (control)", {"loss": {"soft": 0.0, "hard": 1.0, "cosine": 0.0}}, None),
+)
+
+_MEMBER = re.compile(rf"(.+)\.[1-{len(VARIANTS)}]-(?:{'|'.join(variant.key for variant in VARIANTS)})")
+
+
+@dataclass(frozen=True)
+class AblationRun:
+    """One run of an ablation as it stands. Scores are shares or correlations, `delta` is in the same measure.
+
+    `delta` is this score minus the full recipe's and `sure` half the width of its 95 % interval, by the number of
+    test examples alone: both scores are taken on the same examples, so the true interval is narrower, and another
+    seed may move them by more. None where there is nothing to compare yet, or, of correlations, no interval.
+    `state` is None for a run that has been deleted or cannot be read; `sentence` then says so.
+    """
+
+    variant: Variant
+    run_id: str
+    state: runs.State | None
+    sentence: str
+    step: int = 0
+    total_steps: int = 0
+    score: float | None = None
+    delta: float | None = None
+    sure: float | None = None
+    results: dict[str, Any] | None = None
+
+
+def ablation_settings(base: Settings) -> dict[str, Settings]:
+    """The six recipes by the variant's key: the same seed, data and budget, and one thing changed in each.
+
+    All terms of the full recipe are in use: a base that leaves one out gets the paper's weights. Raises
+    DistilleryError for a student whose shape is its own, because the full recipe copies its weights.
+    """
+    if base.student.width or base.student.heads:
+        raise DistilleryError(
+            "The full recipe starts from copied weights, which do not fit a student of its own width or number of "
+            "heads. Take a run whose student has its teacher's shape, or the demo's settings."
+        )
+    whole = _with_every_term(base)
+    return {variant.key: _changed(whole, variant.change, _name(variant)) for variant in VARIANTS}
+
+
+def expected_seconds(base: Settings) -> float:
+    """How long all six will take here, the teacher trained once. Raises DistilleryError if data or teacher are gone."""
+    first, *rest = ablation_settings(base).values()
+    untrained = {"teacher": {"epochs": 0}}
+    others = (estimate.plan(_changed(settings, untrained, "")).seconds for settings in rest)
+    return estimate.plan(first).seconds + sum(others)
+
+
+def queue_ablation(base: Settings, group: str) -> str:
+    """Queue the six runs of an ablation for the server's worker; returns the group. The same group is queued once.
+
+    Raises DistilleryError if the settings cannot be used for it, OSError if a folder cannot be written.
+    """
+    for run_id, settings in _members(base, group):
+        worker.submit(settings, run_id)
+    return group
+
+
+def groups() -> list[str]:
+    """The ablations of this machine, the newest first."""
+    found = (_MEMBER.fullmatch(folder.name) for folder in runs.list_runs())
+    return list(dict.fromkeys(match[1] for match in found if match))
+
+
+def read_ablation(group: str) -> list[AblationRun]:
+    """The six rows of a group as they stand, in the table's order; a run that cannot be read says why in its row."""
+    rows = [_read_row(variant, _run_id(group, variant)) for variant in VARIANTS]
+    full = rows[0]
+    return [full, *(_compared(row, full) for row in rows[1:])]
+
+
+def stop_ablation(group: str) -> None:
+    """Ask every run of the group that has not ended to stop; those that wait never begin."""
+    for row in read_ablation(group):
+        if row.state is not None and row.state not in runs.ENDED:
+            runs.request_stop(runs.run_folder(row.run_id))
+
+
+def resume_ablation(group: str) -> None:
+    """Go on with every run of the group that was stopped, interrupted or failed, and queue those that are missing.
+
+    Raises DistilleryError if one is missing and the run of the full recipe is too, from which it would be made.
+    """
+    rows = read_ablation(group)
+    for row in rows:
+        if row.state in RESUMABLE:
+            worker.resume(runs.run_folder(row.run_id))
+    if any(not (runs_root() / row.run_id).exists() for row in rows):
+        queue_ablation(runs.read_settings(runs.run_folder(rows[0].run_id)), group)
+
+
+def is_over(rows: Iterable[AblationRun]) -> bool:
+    """True if nothing of the group trains or waits."""
+    return all(row.state is None or row.state in runs.ENDED for row in rows)
+
+
+def from_terminal(base: Settings, train: Callable[[Path], int], leaving: threading.Event, owner: dict[str, Any]) -> int:
+    """Train the six runs one after the other with `train`, which returns an exit code, and print the table.
+
+    The runs are reserved for the process `owner`. Returns the worst exit code; 3 if `leaving` was set on the way.
+    """
+    group = runs.new_run_id()
+    folders = [runs.create_run(settings, run_id, owner) for run_id, settings in _members(base, group)]
+    codes = [STOPPED if leaving.is_set() else train(folder) for folder in folders]
+    stop_ablation(group)
+    for line in in_lines(read_ablation(group)):
+        print(line)
+    return max(codes)
+
+
+def in_lines(rows: list[AblationRun]) -> Iterator[str]:
+    """The table as plain text, and what has to be said about it."""
+    yield f"{'':24}{'here':>9}{'change':>9}{'paper':>9}"
+    for row in rows:
+        here = row.state or "missing" if row.score is None else f"{100 * row.score:.1f}"
+        change = "" if row.delta is None else f"{100 * row.delta:+.1f}"
+        reported = "" if row.variant.paper_delta is None else f"{row.variant.paper_delta:+.2f}"
+        yield f"{row.variant.title:24}{here:>9}{change:>9}{reported:>9}"
+    yield from notes_on(rows)
+
+
+def notes_on(rows: list[AblationRun]) -> list[str]:
+    """On what the scores of a group were taken, and how far a difference can be trusted; empty while none is there."""
+    results = next((row.results for row in rows if row.results), None)
+    if results is None:
+        return []
+    sure = next((row.sure for row in rows if row.sure is not None), None)
+    by_chance = "" if sure is None else f" Chance alone moves a change by up to about {100 * sure:.1f} points."
+    return [
+        f"Here: {results['metric']} on the {results['split']} split, {results['examples']:,} {results['counted']}, "
+        f"one seed ({results['seed']}).{by_chance}",
+        "Paper: macro score over nine GLUE tasks, each the median of 5 seeds, of a student that had read Wikipedia "
+        "and a library of books. Compare the order of the rows, not the numbers.",
+    ]
+
+
+def _members(base: Settings, group: str) -> list[tuple[str, Settings]]:
+    settings = ablation_settings(base)
+    return [(_run_id(group, variant), settings[variant.key]) for variant in VARIANTS]
+
+
+def _run_id(group: str, variant: Variant) -> str:
+    return f"{group}.{VARIANTS.index(variant) + 1}-{variant.key}"
+
+
+def _name(variant: Variant) -> str:
+    return f"Table 4: {variant.title[0].lower()}{variant.title[1:]}"
+
+
+def _with_every_term(base: Settings) -> Settings:
+    loss = base.loss
+    if is_control(loss) or not (loss.soft and loss.hard and loss.cosine):
+        base = _changed(base, {"loss": {"soft": 5.0, "hard": 2.0, "cosine": 1.0}}, base.name)
+    return _changed(base, {"student": {"initial_weights": "copied"}}, base.name)
+
+
+def _changed(settings: Settings, change: dict[str, dict[str, Any]], name: str) -> Settings:
+    raw = settings.model_dump(mode="json")
+    return parse_settings(raw | {section: raw[section] | fields for section, fields in change.items()} | {"name": name})
+
+
+def _read_row(variant: Variant, run_id: str) -> AblationRun:
+    try:
+        folder = runs.run_folder(run_id)
+        status = runs.read_status(folder)
+        results = read_result(folder) if status.state == "finished" else None
+    except DistilleryError as error:
+        return AblationRun(variant, run_id, None, str(error))
+    score = results["student"]["score"] if results else None
+    return AblationRun(
+        variant, run_id, status.state, status.sentence, status.step, status.total_steps, score, results=results
+    )
+
+
+def _compared(row: AblationRun, full: AblationRun) -> AblationRun:
+    if row.score is None or full.score is None:
+        return row
+    same = ("metric", "split", "examples")
+    if any(row.results[name] != full.results[name] for name in same):
+        return row
+    return replace(row, delta=row.score - full.score, sure=_half_width(row, full))
+
+
+def _half_width(row: AblationRun, full: AblationRun) -> float | None:
+    if row.results["metric"] == "correlation":
+        return None
+    variances = (each.score * (1 - each.score) / each.results["examples"] for each in (row, full))
+    return 1.96 * math.sqrt(sum(variances))

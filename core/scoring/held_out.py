@@ -1,0 +1,228 @@
+"""What a run's teacher and student say about every text of its held-out set: asked once, then kept in the run folder.
+
+The file knows the weights that answered, so other weights are asked anew. It holds the texts too: the data may be gone
+by the time somebody looks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.config import Settings
+from core.errors import DistilleryError
+from core.models import shelf
+from core.models.folder import WEIGHTS, ModelFolder, file_sha256
+from core.scoring.slices import SliceRow, seldom_words, slice_rows, slices_of
+from core.sections import TrainingSettings
+from core.storage import BrokenRun, read_json, write_json
+
+if TYPE_CHECKING:
+    from core.data.part import Part
+    from core.distill.device import Compute
+    from core.scoring.background import Task
+
+FILE = "held_out.json"
+VERSION = 1
+
+CHANGED = (
+    "The data or the teacher's files have changed since this run, so nobody can say which texts its models have not "
+    "seen. Start a run with the data as it is now."
+)
+
+NEAR = 0.1
+"""Scores are called alike if they differ by at most this share of the range of the true scores."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Texts, true labels (N,) and both models' answers by role: logits (N, C), or scores (N, 1) without label names.
+
+    `seldom` (N,) counts the words of each text that the training texts hardly hold; `split` names the part.
+    """
+
+    label_names: tuple[str, ...]
+    split: str
+    texts: list[str]
+    seconds: list[str] | None
+    labels: NDArray
+    seldom: NDArray[np.int64]
+    answers: Mapping[str, NDArray[np.float32]]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @property
+    def near(self) -> float:
+        """How far two scores may be apart to be called alike."""
+        return NEAR * float(np.ptp(self.labels)) if len(self) else 0.0
+
+    @property
+    def gaps(self) -> NDArray[np.float64]:
+        """How far the two are apart on each text, (N,): total variation, 0 to 1, or the difference of the scores."""
+        first, second = (self.answers[role].astype(np.float64) for role in ("teacher", "student"))
+        if not self.label_names:
+            return np.abs(first - second)[:, 0]
+        return np.abs(_softmax(first) - _softmax(second)).sum(axis=1) / 2
+
+    @property
+    def equal(self) -> NDArray[np.bool_]:
+        """Whether both give the same label, or scores that are alike, (N,)."""
+        if not self.label_names:
+            return self.gaps <= self.near
+        return self.answers["teacher"].argmax(axis=1) == self.answers["student"].argmax(axis=1)
+
+    def right(self, role: str) -> NDArray[np.bool_]:
+        """Whether a model gives the true label, or a score like the true one, (N,)."""
+        if not self.label_names:
+            return np.abs(self.answers[role][:, 0] - self.labels) <= self.near
+        return self.answers[role].argmax(axis=1) == self.labels
+
+    def probabilities(self, role: str, number: int) -> dict[str, float]:
+        """What a model says to one text: the probability of each label."""
+        shares = _softmax(self.answers[role][number].astype(np.float64))
+        return dict(zip(self.label_names, shares.tolist(), strict=True))
+
+    def by_slice(self) -> list[SliceRow]:
+        """Equal and right answers by kind of text."""
+        texts = self.texts if self.seconds is None else list(map(" ".join, zip(self.texts, self.seconds, strict=True)))
+        slices = slices_of(texts, self.seldom)
+        return slice_rows(slices, self.equal, self.right("teacher"), self.right("student"))
+
+    def furthest(self, most: int) -> list[int]:
+        """The texts with the largest gap, the largest first."""
+        return np.argsort(-self.gaps, kind="stable")[:most].tolist()
+
+
+def weights_of(folders: Mapping[str, Path]) -> dict[str, str]:
+    """SHA-256 of each model's weights, from its manifest where there is one. Raises DistilleryError without weights."""
+    found = {}
+    for role, folder in folders.items():
+        opened = ModelFolder(folder)
+        try:
+            found[role] = opened.manifest.get(WEIGHTS) or file_sha256(folder / WEIGHTS)
+        except OSError as error:
+            raise DistilleryError(f"The {role} has no {WEIGHTS}; it may have been deleted.") from error
+    return found
+
+
+def read_held_out(run_dir: Path, folders: Mapping[str, Path]) -> HeldOut | None:
+    """The kept answers of these very models; None if there are none that can be used."""
+    if not (run_dir / FILE).exists():
+        return None
+    try:
+        raw = read_json(run_dir / FILE)
+        if raw["version"] != VERSION or raw["weights"] != weights_of(folders):
+            return None
+        return _checked(raw)
+    except (BrokenRun, KeyError, TypeError, ValueError):
+        # Somebody changed it, or a later version wrote it: it is made again.
+        return None
+
+
+def ask_held_out(
+    settings: Settings, run_dir: Path, folders: Mapping[str, Path], training: TrainingSettings, task: Task[HeldOut]
+) -> HeldOut:
+    """Both models' answers to the run's held-out texts, kept in its folder. Called on a thread of its own.
+
+    `training` says in which precision and on how many threads of the processor. Raises DistilleryError if the data is
+    not what the run was trained on, `Stopped` if somebody stops it.
+    """
+    import torch
+
+    from core.data.labelled import load_labelled
+    from core.distill.cache import teacher_key
+    from core.distill.device import choose_compute
+
+    compute = choose_compute(training)
+    torch.set_num_threads(compute.threads)
+    weights = weights_of(folders)
+    data = load_labelled(settings.data)
+    task.check_stop()
+    if folders["teacher"].parent.name != teacher_key(settings):
+        raise DistilleryError(CHANGED)
+    seldom = seldom_words(_together(data.test), _together(data.train))
+    answers = _answers(settings, data.test, folders, compute, task)
+    found = HeldOut(
+        data.label_names,
+        data.test_split,
+        data.test.texts,
+        data.test.pairs,
+        data.test.labels,
+        np.array(seldom),
+        answers,
+    )
+    _keep(found, run_dir, weights)
+    return found
+
+
+def _answers(
+    settings: Settings, part: Part, folders: Mapping[str, Path], compute: Compute, task: Task
+) -> dict[str, NDArray[np.float32]]:
+    from core.data.tokens import tokenise
+    from core.scoring.predict import BATCH, predict
+
+    total, answers = -(-len(part) // BATCH) * len(folders), {}
+    for role, folder in folders.items():
+        loaded = shelf.get(folder)
+        tokens = tokenise(part, loaded.tokenizer, settings.data.max_tokens)
+        answers[role] = predict(loaded.model, tokens, compute, lambda: task.report(task.done + 1, total))
+    return answers
+
+
+def _together(part: Part) -> list[str]:
+    return part.texts if part.pairs is None else list(map(" ".join, zip(part.texts, part.pairs, strict=True)))
+
+
+def _keep(found: HeldOut, run_dir: Path, weights: dict[str, str]) -> None:
+    value = {
+        "version": VERSION,
+        "weights": weights,
+        "label_names": list(found.label_names),
+        "split": found.split,
+        "texts": found.texts,
+        "seconds": found.seconds,
+        "labels": found.labels.tolist(),
+        "seldom": found.seldom.tolist(),
+        "answers": {
+            role: [[round(value, 5) for value in row] for row in rows.tolist()] for role, rows in found.answers.items()
+        },
+    }
+    try:
+        write_json(run_dir / FILE, value, durable=False)
+    except OSError:
+        # A full disk, or a folder that may not be written: the answers are shown and asked for again next time.
+        return
+
+
+def _checked(raw: dict[str, Any]) -> HeldOut:
+    """Raises KeyError, TypeError or ValueError unless everything fits together."""
+    names = tuple(str(name) for name in raw["label_names"])
+    texts, seconds = raw["texts"], raw["seconds"]
+    labels = np.array(raw["labels"], dtype=np.int64 if names else np.float32)
+    seldom = np.array(raw["seldom"], dtype=np.int64)
+    answers = {role: np.array(raw["answers"][role], dtype=np.float32) for role in ("teacher", "student")}
+    columns = [texts] if seconds is None else [texts, seconds]
+    shape = (len(texts), len(names) or 1)
+    if any(rows.shape != shape or not np.isfinite(rows).all() for rows in answers.values()) or not texts:
+        raise ValueError("answers of another shape")
+    if any(len(column) != len(texts) or not all(isinstance(text, str) for text in column) for column in columns):
+        raise ValueError("texts that are none")
+    is_class = not names or (labels.min() >= 0 and labels.max() < len(names))
+    if labels.shape != seldom.shape or labels.shape != (len(texts),) or not is_class:
+        raise ValueError("labels that are none")
+    if not isinstance(raw["split"], str) or not math.isfinite(float(labels.max())):
+        raise ValueError("not a held-out set")
+    return HeldOut(names, raw["split"], texts, seconds, labels, seldom, answers)
+
+
+def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    # Not the one beside `predict`: a page that reads kept answers can do without torch.
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)

@@ -1,0 +1,194 @@
+"""The same for masked words: what teacher and student put in place of every hidden word of the held-out texts.
+
+The words are hidden as the run's own score hides them, so the shares over all of them are those of its result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.config import MASK, Settings
+from core.errors import DistilleryError
+from core.models import shelf
+from core.scoring.held_out import CHANGED, weights_of
+from core.scoring.hidden_words import shown
+from core.scoring.slices import Slice, SliceRow, has_negation, slice_rows
+from core.sections import TrainingSettings
+from core.storage import BrokenRun, read_json, write_json
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from core.distill.device import Compute
+    from core.scoring.background import Task
+
+FILE = "held_out_words.json"
+VERSION = 1
+
+AROUND = 24
+"""Word pieces that are kept on each side of a hidden word."""
+
+RARE, FREQUENT = 20, 1_000
+"""A word piece is rare if the training texts hold it at most so often, frequent if at least so often."""
+
+
+@dataclass(frozen=True)
+class HeldOutWords:
+    """Every hidden word: the text around it with [MASK], the word, both first guesses, its count in training texts."""
+
+    contexts: list[str]
+    words: list[str]
+    teacher: list[str]
+    student: list[str]
+    counts: list[int]
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def by_slice(self) -> list[SliceRow]:
+        """Equal and right guesses by kind of hidden word and of text."""
+        words, teacher, student = (np.array(column) for column in (self.words, self.teacher, self.student))
+        return slice_rows(self._slices(), teacher == student, teacher == words, student == words)
+
+    def lost(self, most: int) -> list[int]:
+        """Words that the teacher guesses and the student does not, the rarest first."""
+        found = [i for i, word in enumerate(self.words) if self.teacher[i] == word != self.student[i]]
+        return sorted(found, key=lambda i: self.counts[i])[:most]
+
+    def _slices(self) -> list[Slice]:
+        counts, words = np.array(self.counts), self.words
+        rules: tuple[tuple[str, str, NDArray[np.bool_]], ...] = (
+            ("All", "Every hidden word of the held-out set.", np.ones(len(self), dtype=bool)),
+            ("Frequent words", f"The training texts hold them {FREQUENT:,} times or more.", counts >= FREQUENT),
+            ("Rare words", f"The training texts hold them {RARE} times or less.", counts <= RARE),
+            ("Ends of words", "Pieces that go on with a word.", _each(word.startswith("…") for word in words)),
+            ("Numbers", "Pieces with a digit.", _each(any(map(str.isdigit, word)) for word in words)),
+            ("Signs", "Neither a letter nor a digit.", _each(not any(map(str.isalnum, word)) for word in words)),
+            ("Near a negation", "A word such as not or never stands near.", _each(map(has_negation, self.contexts))),
+            ("Near a question mark", "A question mark stands near.", _each("?" in text for text in self.contexts)),
+        )
+        return [Slice(name, rule, members) for name, rule, members in rules if members.any()]
+
+
+def read_held_out_words(run_dir: Path, folders: Mapping[str, Path]) -> HeldOutWords | None:
+    """The kept guesses of these very models; None if there are none that can be used."""
+    if not (run_dir / FILE).exists():
+        return None
+    try:
+        raw = read_json(run_dir / FILE)
+        found = HeldOutWords(**raw["found"])
+        fits = raw["version"] == VERSION and raw["weights"] == weights_of(folders)
+    except (BrokenRun, KeyError, TypeError):
+        return None
+    columns = [found.contexts, found.words, found.teacher, found.student]
+    are_texts = all(isinstance(text, str) for column in columns for text in column)
+    are_counts = all(type(count) is int for count in found.counts)
+    alike = {len(column) for column in (*columns, found.counts)} == {len(found)}
+    return found if fits and are_texts and are_counts and alike and len(found) else None
+
+
+def ask_held_out_words(
+    settings: Settings, run_dir: Path, folders: Mapping[str, Path], training: TrainingSettings, task: Task[HeldOutWords]
+) -> HeldOutWords:
+    """Both models' guesses for the run's held-out words, kept in its folder. Called on a thread of its own.
+
+    `training` says in which precision and on how many threads of the processor. Raises DistilleryError if the data is
+    not what the run was trained on, `Stopped` if somebody stops it.
+    """
+    import torch
+
+    from core.distill.cache import teacher_key
+    from core.distill.device import choose_compute
+
+    compute = choose_compute(training)
+    torch.set_num_threads(compute.threads)
+    weights = weights_of(folders)
+    if folders["teacher"].parent.name != teacher_key(settings):
+        raise DistilleryError(CHANGED)
+    objective, recorder = _objective(settings, compute, task)
+    guessed = {}
+    for role, folder in folders.items():
+        recorder.total = len(folders) * objective.held_out_batches
+        guessed[role] = objective.answers(shelf.get(folder).model, "test")
+    found = _found(objective, guessed)
+    try:
+        write_json(run_dir / FILE, {"version": VERSION, "weights": weights, "found": asdict(found)}, durable=False)
+    except OSError:
+        # A full disk: the guesses are shown and asked for again next time.
+        return found
+    return found
+
+
+def _objective(settings: Settings, compute: Compute, task: Task) -> tuple[Any, _Reporter]:
+    from core.distill.session import Session
+
+    recorder = _Reporter(task)
+    return _opened()(Session(settings, compute, recorder)), recorder
+
+
+class _Reporter:
+    """The part of a recorder that scoring uses: it is asked before every batch."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self.total = 0
+
+    def check_stop(self) -> None:
+        self._task.report(self._task.done + 1, self.total)
+
+
+def _opened() -> type:
+    """The objective with its held-out words in the open. Made late: it needs torch."""
+    from core.distill.masked_words import MaskedWords
+
+    class Opened(MaskedWords):
+        @property
+        def held_out_batches(self) -> int:
+            return len(self._held_out["test"])
+
+        def hidden(self) -> Iterator[tuple[list[int], int]]:
+            """For every hidden word in the order of the answers: the pieces of its text, and its place in them."""
+            for batch in self._held_out["test"]:
+                starts = np.cumsum([0, *self._timed.lengths[batch.examples]])
+                for place in batch.masked.tolist():
+                    row = int(np.searchsorted(starts, place, side="right")) - 1
+                    yield self._timed.pieces(batch.examples[row : row + 1]).tolist(), place - int(starts[row])
+
+        def counts(self) -> NDArray[np.int64]:
+            return np.bincount(self._train.ids, minlength=len(self.tokenizer))
+
+    return Opened
+
+
+def _found(objective: Any, guessed: Mapping[str, NDArray]) -> HeldOutWords:
+    tokenizer, counts = objective.tokenizer, objective.counts()
+    names = [shown(piece) for piece in tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))]
+    contexts, truth = [], []
+    for pieces, place in objective.hidden():
+        truth.append(pieces[place])
+        # Without the marks at both ends; the places beside them are the first and last that can be hidden.
+        before = pieces[max(1, place - AROUND) : place]
+        after = pieces[place + 1 : min(len(pieces) - 1, place + 1 + AROUND)]
+        contexts.append(f"{_text(tokenizer, before)} {MASK} {_text(tokenizer, after)}".strip())
+    words = {role: [names[piece] for piece in answers.tolist()] for role, answers in guessed.items()}
+    return HeldOutWords(
+        contexts,
+        [names[piece] for piece in truth],
+        words["teacher"],
+        words["student"],
+        [int(counts[piece]) for piece in truth],
+    )
+
+
+def _text(tokenizer: PreTrainedTokenizerBase, pieces: list[int]) -> str:
+    return tokenizer.convert_tokens_to_string(tokenizer.convert_ids_to_tokens(pieces))
+
+
+def _each(members: Iterable[bool]) -> NDArray[np.bool_]:
+    return np.fromiter(members, dtype=bool)

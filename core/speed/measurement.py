@@ -1,0 +1,134 @@
+"""What was measured of one run on one machine, and the file that keeps it: `runs/<id>/speed/<machine>.json`.
+
+Importing this file does not load torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.speed.machine import Machine, this_machine
+from core.storage import BrokenRun, read_json, write_json
+
+Role = Literal["teacher", "student"]
+Runtime = Literal["torch", "onnx", "int8"]
+Device = Literal["cpu", "cuda", "mps"]
+
+BATCHES = (1, 32)
+LENGTHS = (16, 64, 128)
+"""Texts at a time and word pieces of each text: the grid."""
+
+FOLDER = "speed"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Cell(_Record):
+    """One place of the grid: so many texts at a time, so many word pieces each, on one device."""
+
+    device: Device = "cpu"
+    batch: int = Field(default=1, gt=0)
+    tokens: int = Field(default=64, gt=0)
+
+
+class Time(_Record):
+    """How long one pass took: the median and the time that 95 of 100 passes keep within, in milliseconds."""
+
+    cell: Cell
+    median_ms: float = Field(gt=0)
+    p95_ms: float = Field(gt=0)
+    repeats: int = Field(gt=0)
+
+
+class FormMeasured(_Record):
+    """One model in one form. Parameters apart: word and position rows, layers, and the head on top of them.
+
+    `disk_mb` is the file that holds its weights; `memory_mb` is the most that a fresh process needed, above its
+    libraries, to open it and answer the largest batch. None where the system does not tell.
+    """
+
+    role: Role
+    runtime: Runtime
+    embeddings: int = Field(gt=0)
+    encoder: int = Field(gt=0)
+    head: int = Field(ge=0)
+    disk_mb: float = Field(ge=0)
+    memory_mb: float | None = Field(default=None, ge=0)
+    times: tuple[Time, ...] = ()
+
+    @property
+    def parameters(self) -> int:
+        """All of them."""
+        return self.embeddings + self.encoder + self.head
+
+    def time(self, cell: Cell) -> Time | None:
+        """What was measured in this place of the grid, or None if it was not."""
+        return next((time for time in self.times if time.cell == cell), None)
+
+
+class Measurement(_Record):
+    """Every form of a run's two models, measured together. `load` is the machine's before and after."""
+
+    machine: Machine
+    weights: dict[Role, str]
+    forms: tuple[FormMeasured, ...]
+    begun_at: float
+    elapsed_s: float = Field(ge=0)
+    load: tuple[float | None, float | None]
+
+    def form(self, role: Role, runtime: Runtime = "torch") -> FormMeasured | None:
+        """The model of this role in this form, or None if it was not there to be measured."""
+        return next((form for form in self.forms if (form.role, form.runtime) == (role, runtime)), None)
+
+    def times_as_fast(self, form: FormMeasured, cell: Cell) -> float | None:
+        """The teacher's time divided by this form's; None where either was not measured."""
+        teacher = self.form("teacher")
+        times = teacher and teacher.time(cell), form.time(cell)
+        return times[0].median_ms / times[1].median_ms if all(times) else None
+
+    def devices(self) -> list[Device]:
+        """Where its models were timed: the processor first."""
+        found = {time.cell.device for form in self.forms for time in form.times}
+        return sorted(found, key=("cpu", "cuda", "mps").index)
+
+
+def read_measurement(run_dir: Path, weights: dict[Role, str], machine: Machine | None = None) -> Measurement | None:
+    """What was measured of this run with these weights on this machine, or None. Raises BrokenRun, naming the file."""
+    path = place(run_dir, weights, machine or this_machine())
+    return _read(path) if path.exists() else None
+
+
+def write_measurement(run_dir: Path, measurement: Measurement) -> None:
+    """Keep a measurement in its run; an earlier one of the same machine and weights is replaced."""
+    path = place(run_dir, measurement.weights, measurement.machine)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    write_json(path, measurement.model_dump(mode="json"))
+
+
+def others(run_dir: Path, weights: dict[Role, str], machine: Machine | None = None) -> Iterator[Measurement]:
+    """What was measured of this run on other machines, with other versions, or with earlier weights."""
+    mine = place(run_dir, weights, machine or this_machine())
+    for path in sorted((run_dir / FOLDER).glob("[0-9a-f]*.json")):
+        if path != mine:
+            yield _read(path)
+
+
+def place(run_dir: Path, weights: dict[Role, str], machine: Machine) -> Path:
+    """The file of a measurement."""
+    return run_dir / FOLDER / f"{machine.key(dict(weights))}.json"
+
+
+def _read(path: Path) -> Measurement:
+    try:
+        return Measurement.model_validate(read_json(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        name = f"{path.parent.parent.name}/{FOLDER}/{path.name}"
+        raise BrokenRun(f"{name} does not look like a measurement ({what}). Delete it and measure again.") from error

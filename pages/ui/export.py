@@ -1,0 +1,177 @@
+"""Take a finished student with you: as a plain model folder, as ONNX files, and a report to pass on."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import streamlit as st
+
+from core.export import job
+from core.export.onnx_forms import FOLDER, MANIFEST, Form, read_forms
+from core.models.folder import WEIGHTS
+from core.models.shape import MB
+from core.runs import worker
+from pages.ui import numbers
+from pages.ui.text import as_label
+
+EVERY_S = 1.5
+
+TITLES: dict[Form, str] = {"onnx": "ONNX", "int8": "ONNX, 8-bit"}
+BEFORE: dict[Form, str] = {
+    "onnx": "One file for programs without PyTorch. It is offered only if it answers as the student does.",
+    "int8": "The same with its matrices rounded to 8 bits: about a quarter of the size. How often it then answers "
+    "differently is measured.",
+}
+
+
+def export_panel(folder: Path) -> None:
+    """What can be taken along of one finished run; the ONNX files are made on request, and every viewer sees it."""
+    st.subheader("Take it with you", anchor=False)
+    st.fragment(_show, run_every=EVERY_S if _is_making(folder) else None)(folder, _is_making(folder))
+
+
+def _show(folder: Path, was_making: bool) -> None:
+    if was_making and not _is_making(folder):
+        st.rerun()  # the page once more, without the clock
+    made = read_forms(folder)
+    cards = [card.container(border=True, height="stretch") for card in st.columns(4)]
+    with cards[0]:
+        _show_student(folder)
+    for card, form in zip(cards[1:3], TITLES, strict=True):
+        with card:
+            _show_form(folder, form, made)
+    with cards[3]:
+        st.markdown("**Report**")
+        st.caption("Numbers, curves and recipe in one file that opens in any browser, without a network.")
+        _download("Download report", partial(_report, folder), _report_name(folder), "text/html")
+    _show_making(folder, made)
+
+
+def _show_student(folder: Path) -> None:
+    st.markdown("**For Transformers**")
+    weights = folder / "student" / WEIGHTS
+    if not weights.exists():
+        st.caption("The student is no longer in the run's folder.")
+        return
+    size = numbers.megabytes(weights.stat().st_size / MB)
+    st.caption(f"The plain folder that from_pretrained opens, with a model card: {size}.")
+    _download("Download student", partial(_zip, folder, None), f"{_archive_name(folder)}.zip", "application/zip")
+
+
+def _show_form(folder: Path, form: Form, made: dict[str, Any] | None) -> None:
+    st.markdown(f"**{TITLES[form]}**")
+    if made is None:
+        st.caption(BEFORE[form])
+    elif form not in made["forms"]:
+        st.caption("Not offered. " + as_label(str(made["refused"].get(form, "")), 300))
+    else:
+        found = made["forms"][form]
+        for line in _findings(found, made["measured_on"]):
+            st.caption(line)
+        st.badge("measured here", color="blue", help=as_label(_on_what(made), 400))
+        name = f"{_archive_name(folder, form)}.zip"
+        _download(f"Download {TITLES[form]}", partial(_zip, folder, form), name, "application/zip")
+
+
+def _findings(found: dict[str, Any], where: dict[str, Any]) -> list[str]:
+    """What was measured of one form, a line each."""
+    metric = where["metric"]
+    agreement = numbers.score(found["agreement"], metric)
+    how = f"correlation with the student {agreement}" if metric == "correlation" else f"{agreement} the same answers"
+    asked = as_label(f"{numbers.whole(found['answers'])} {where['counted']}")
+    return [
+        f"{numbers.megabytes(found['size_mb'])}; {how} on {asked}.",
+        f"Raw outputs (logits) differ by at most {found['largest_difference']:.1g}.",
+        _speed(found),
+    ]
+
+
+def _speed(found: dict[str, Any]) -> str:
+    """Faster is only said where it was measured."""
+    others = found["times_as_fast"]
+    spent, ratio = numbers.milliseconds(found["ms_per_text"]), others["torch"]
+    if "faster" not in found:
+        return f"{spent} a text, {ratio:.2g} times the student's speed in PyTorch."
+    beside = f"{ratio:.2g} times the student's speed in PyTorch, {others['onnx']:.2g} times that of 32-bit ONNX"
+    return (
+        f"{spent} a text: faster, {beside}." if found["faster"] else f"{spent} a text: smaller, not faster; {beside}."
+    )
+
+
+def _show_making(folder: Path, made: dict[str, Any] | None) -> None:
+    """The button that makes both ONNX files; what is being done; and what went wrong."""
+    current = job.of(folder)
+    if current is not None and not current.over:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f":material/hourglass_top: {as_label(current.sentence, 200)}")
+            if st.button("Cancel", key="export-cancel", type="tertiary"):
+                job.cancel(folder)
+        return
+    if current is not None:
+        st.error(as_label(f"The ONNX files were not made. {current.sentence}", 500))
+    if made is None:
+        _offer(folder)
+
+
+def _offer(folder: Path) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        again = (folder / FOLDER / MANIFEST).exists()
+        if st.button("Make the ONNX files", key="export-make", icon=":material/deployed_code:"):
+            job.start(folder)
+            st.rerun()
+        said = "The student or a file has changed since they were made. " if again else ""
+        if worker.active_run() is not None:
+            said += "A run is training now; they are made as soon as it has ended."
+        else:
+            said += "Both take about half a minute, in the background."
+        st.caption(said)
+
+
+def _download(label: str, write: Callable[[], BinaryIO], name: str, kind: str) -> None:
+    # Nothing is packed before somebody asks for it, and then not on the page's thread.
+    key = f"download-{label}"
+    st.download_button(label, write, name, kind, key=key, on_click="ignore", icon=":material/download:")
+
+
+def _zip(folder: Path, form: Form | None) -> BinaryIO:
+    from core.export.archive import write_zip
+
+    # Unbuffered, since Streamlit takes no other file that was opened for writing.
+    file = tempfile.TemporaryFile(buffering=0)
+    write_zip(folder, file, form)
+    file.seek(0)
+    return file
+
+
+def _report(folder: Path) -> bytes:
+    from core.export.facts import read_facts
+    from core.export.report import report
+
+    return report(read_facts(folder)).encode()
+
+
+def _archive_name(folder: Path, form: Form | None = None) -> str:
+    from core.export.archive import archive_name
+
+    return archive_name(folder, form)
+
+
+def _report_name(folder: Path) -> str:
+    from core.export.archive import report_name
+
+    return report_name(folder)
+
+
+def _on_what(made: dict[str, Any]) -> str:
+    from core.export.card import on_what
+
+    return on_what(made)
+
+
+def _is_making(folder: Path) -> bool:
+    current = job.of(folder)
+    return current is not None and not current.over

@@ -1,0 +1,57 @@
+"""How long a GLUE job will take here, before it begins: its plan's arithmetic, with sizes known without reading."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from core.data.outline import TextOutline, text_outline
+from core.estimate import FLOPS_PER_S, SECONDS_PER_PARAMETER, START_S, pace_here
+from core.glue.entrants import Entrant, entrants
+from core.glue.settings import GlueSettings
+from core.glue.tasks import BUNDLED, TIMED, pieces_of
+from core.sections import DataSettings
+
+ONE_AT_A_TIME = 1.6
+"""How much longer a processor takes for examples one at a time than in batches."""
+
+
+def expected_seconds(settings: GlueSettings) -> tuple[float, bool]:
+    """Seconds of the whole job, and whether a finished run of this machine says how quick it is.
+
+    Raises DistilleryError if a task or a model is missing.
+    """
+    models = entrants(settings, fetch=False)
+    pace, measured = pace_here()
+    learned = sum(_seconds(settings, model, task) for task in settings.tasks for model in models)
+    seeds = 1 if settings.way == "zero-shot" else settings.seeds
+    timed = sum(_timed(settings, model) for model in models) if settings.timing else 0.0
+    return START_S + pace * (seeds * learned + timed), measured
+
+
+def _seconds(settings: GlueSettings, model: Entrant, task: str) -> float:
+    """Of one score on the reference machine: a backward pass costs two forward passes, then all parameters move."""
+    texts = outline(settings.source, settings.path, task)
+    rows = texts.train + texts.validation
+    train, epochs = min(settings.max_examples or rows, rows), 0 if settings.way == "zero-shot" else settings.epochs
+    updates = epochs * -(-train // settings.batch_size)
+    passes = 3 * epochs * train + texts.test * (2 if task == "MNLI" else 1)
+    return _forward(model, passes * pieces_of(task, settings.max_tokens)) + (
+        updates * model.shape.parameters * SECONDS_PER_PARAMETER
+    )
+
+
+def _timed(settings: GlueSettings, model: Entrant) -> float:
+    texts = outline(settings.source, settings.path, TIMED)
+    return ONE_AT_A_TIME * _forward(model, texts.test * pieces_of(TIMED, settings.max_tokens))
+
+
+def _forward(model: Entrant, pieces: float) -> float:
+    return 2 * model.shape.encoder_parameters * pieces / FLOPS_PER_S
+
+
+@lru_cache(maxsize=64)
+def outline(source: str, path: str, task: str) -> TextOutline:
+    """How many examples a task has; looked at once, since it need not be exact. Raises DistilleryError."""
+    if task in BUNDLED:
+        return text_outline(DataSettings(source=BUNDLED[task]), "labels")
+    return text_outline(DataSettings(source=source, path=path, task=task, split="official"), "labels")

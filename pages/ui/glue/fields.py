@@ -1,0 +1,156 @@
+"""The fields of a GLUE job: widgets from the settings in core, and the settings from the widgets.
+
+Values live in the session under "glue.<field>" and survive a visit to another page.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from types import NoneType
+from typing import Any, get_args
+
+import streamlit as st
+
+from core.config import bounds, extra
+from core.errors import DistilleryError
+from core.glue.settings import GlueSettings, TeacherModel, parse_glue
+from core.sections import TeacherSettings
+from core.settings_file import SettingsError
+from pages.ui.form import KEPT
+from pages.ui.glue.choices import BUNDLED, FOLDER, HUB, MINILM, available_tasks, run_option
+from pages.ui.glue.reading import Job
+
+FIELDS = tuple(name for name in GlueSettings.model_fields if name not in ("job", "models"))
+MODELS, TEACHER_PATH, TEACHER_HUB = "glue.models", "glue.teacher-path", "glue.teacher-hub"
+
+
+def key_of(name: str) -> str:
+    """Where a field's value lives in the session."""
+    return f"glue.{name}"
+
+
+def value_of(name: str) -> Any:
+    """What the form says in a field now."""
+    return st.session_state[key_of(name)]
+
+
+def begin(jobs: Sequence[Job], students: Sequence[str]) -> None:
+    """Fill an empty form: as the newest job was set, else with what can be started at once.
+
+    That is how the GLUE folder is remembered: by the jobs that have used it.
+    """
+    if MODELS in st.session_state:
+        return
+    newest = next((job.settings for job in jobs if job.settings), None)
+    fill(newest or GlueSettings(tasks=(BUNDLED[0],)))
+    if newest is None:
+        st.session_state[MODELS] = [MINILM, *map(run_option, students[:1])]
+    elif not _offered():
+        # The folder of the newest job is gone; what needs none can be started all the same.
+        st.session_state[key_of("tasks")] = [BUNDLED[0]]
+    st.session_state[key_of("name")] = ""
+
+
+def fill(settings: GlueSettings) -> None:
+    """Put settings into the form."""
+    for name in FIELDS:
+        value = getattr(settings, name)
+        st.session_state[key_of(name)] = list(value) if isinstance(value, tuple) else value
+    teachers = [model.teacher for model in settings.models if isinstance(model, TeacherModel)]
+    st.session_state[TEACHER_PATH] = next((each.path for each in teachers if each.source == "folder"), "")
+    hub_id = next((each.hub_id for each in teachers if each.source == "hub"), TeacherSettings().hub_id)
+    st.session_state[TEACHER_HUB] = hub_id
+    chosen = [model.teacher.source if isinstance(model, TeacherModel) else run_option(model.run)
+              for model in settings.models]  # fmt: skip
+    st.session_state[MODELS] = list(dict.fromkeys(chosen))
+
+
+def settings_of_form() -> GlueSettings:
+    """The form's settings. Raises SettingsError, its problems by the field's name."""
+    raw: dict[str, Any] = {name: value_of(name) for name in FIELDS}
+    raw["models"] = [_model(option) for option in st.session_state[MODELS]]
+    raw["tasks"] = _offered()
+    if raw["way"] == "zero-shot":
+        # What it would have been is kept in the form; nothing is learned, so it cannot be meant.
+        raw |= {"second_distillation": False, "seeds": 1}
+    if not raw["tasks"]:
+        raise SettingsError({"tasks": "“Tasks” is empty; choose at least one."})
+    if not raw["models"]:
+        raise SettingsError({"models": "“Models” is empty; choose at least one."})
+    return parse_glue(raw)
+
+
+def in_words(error: DistilleryError) -> str:
+    """A complaint with the titles of the fields in place of their names."""
+    sentence = str(error)
+    for name, info in GlueSettings.model_fields.items():
+        if sentence.startswith((f"{name} ", f"{name}:", f"{name}.")):
+            return f"“{info.title}”{sentence.removeprefix(name)}"
+    return sentence
+
+
+def number(name: str, disabled: bool = False) -> None:
+    """The widget of a numeric field: label, unit, bounds and help come from the settings."""
+    info, more = GlueSettings.model_fields[name], extra(GlueSettings, name)
+    kinds = get_args(info.annotation)
+    kind = next((each for each in kinds if each is not NoneType), info.annotation)
+    low, high = bounds(GlueSettings, name)
+    unit = f" ({more['unit']})" if "unit" in more else ""
+    st.number_input(
+        f"{info.title}{unit}",
+        value=None if NoneType in kinds else "min",
+        min_value=kind(low) if math.isfinite(low) else None,
+        max_value=kind(high) if math.isfinite(high) else None,
+        step=kind(more.get("step", 1 if kind is int else 0.05)),
+        format=more.get("format") or ("%d" if kind is int else "%.2f"),
+        placeholder=("all" if name == "max_examples" else "automatic") if NoneType in kinds else None,
+        help=info.description,
+        disabled=disabled,
+        key=key_of(name),
+        **KEPT,
+    )
+
+
+def tick(name: str, disabled: bool = False) -> None:
+    """The widget of a field that is on or off."""
+    info = GlueSettings.model_fields[name]
+    st.checkbox(info.title, help=info.description, disabled=disabled, key=key_of(name), **KEPT)
+
+
+def text(name: str, empty: str = "") -> None:
+    """The widget of a field of text."""
+    info = GlueSettings.model_fields[name]
+    longest = next(rule.max_length for rule in info.metadata if hasattr(rule, "max_length"))
+    st.text_input(info.title, help=info.description, placeholder=empty, max_chars=longest, key=key_of(name), **KEPT)
+
+
+def choice(name: str) -> str:
+    """The widget of a field that is one of a few; returns what is chosen."""
+    info, options = GlueSettings.model_fields[name], extra(GlueSettings, name)["options"]
+    return st.segmented_control(
+        info.title,
+        list(options),
+        format_func=options.get,
+        required=True,
+        help=info.description,
+        key=key_of(name),
+        **KEPT,
+    )
+
+
+def _offered() -> list[str]:
+    """The chosen tasks that are there, in the order in which they are offered."""
+    tasks = available_tasks(value_of("source"), value_of("path"), value_of("way"))
+    return [task for task in tasks.offered if task in value_of("tasks")]
+
+
+def _model(option: str) -> dict[str, Any]:
+    teachers = {
+        MINILM: {"source": "minilm"},
+        FOLDER: {"source": "folder", "path": st.session_state[TEACHER_PATH]},
+        HUB: {"source": "hub", "hub_id": st.session_state[TEACHER_HUB]},
+    }
+    if option in teachers:
+        return {"kind": "teacher", "teacher": teachers[option]}
+    return {"kind": "student", "run": option.removeprefix(run_option(""))}

@@ -1,0 +1,148 @@
+"""GLUE jobs on the screen: the one that is measured now, those that wait or were cut off, and all earlier ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.errors import DistilleryError
+from core.runs import folder as runs
+from core.runs import worker
+from core.runs.about import started
+from core.runs.remove import remove
+from pages.ui import numbers
+from pages.ui.glue.reading import Job, scores_planned, seconds_left
+from pages.ui.glue.setup import announced
+from pages.ui.text import as_label, show_text
+from pages.ui.watch import STATE_COLOURS, attempt
+
+ASKED = "glue-delete"
+SHOWN_AT_ONCE = 20
+
+
+def is_busy(jobs: Sequence[Job]) -> bool:
+    """True while a job is measured or waits."""
+    return any(not job.is_over for job in jobs)
+
+
+def show_current(jobs: Sequence[Job]) -> None:
+    """Every job that is not over, the running one first, and the newest one if it did not reach its end."""
+    waiting = [job for job in reversed(jobs) if not job.is_over]
+    for job in sorted(waiting, key=lambda job: job.state == "queued"):
+        _show_busy(job)
+    if jobs and jobs[0].status and jobs[0].state in ("stopped", "interrupted", "failed"):
+        _show_ended(jobs[0])
+
+
+def show_past(jobs: Sequence[Job]) -> None:
+    """All jobs below a lid, each with what it measured and a way to delete it."""
+    if not jobs:
+        return
+    with st.expander(f"All GLUE jobs ({len(jobs)})"):
+        pages = -(-len(jobs) // SHOWN_AT_ONCE)
+        page = st.pagination(pages, key="glue-jobs-page") if pages > 1 else 1
+        for job in jobs[(page - 1) * SHOWN_AT_ONCE : page * SHOWN_AT_ONCE]:
+            _show_past(job)
+
+
+def _title(job: Job) -> str:
+    if job.settings and job.settings.name:
+        return job.settings.name
+    return started(job.folder.name).replace("Run of", "Job of").replace("Run ", "Job ", 1)
+
+
+def _show_busy(job: Job) -> None:
+    assert job.status is not None
+    status, planned = job.status, scores_planned(job)
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.badge(status.state, color=STATE_COLOURS.get(status.state, "blue"))
+            show_text(_busy_sentence(job))
+            st.space("stretch")
+            st.button(
+                "Stop",
+                key=f"glue-stop-{job.folder.name}",
+                icon=":material/stop:",
+                disabled=status.state == "stopping",
+                help="Ends after the current step. What was measured and learned is kept.",
+                on_click=attempt,
+                args=(runs.request_stop, job.folder),
+            )
+        if status.total_steps:
+            st.progress(min(1.0, status.step / status.total_steps), text=_progress(job, planned))
+
+
+def _busy_sentence(job: Job) -> str:
+    assert job.status is not None
+    if job.state != "queued":
+        return job.status.sentence
+    busy = worker.active_run() or worker.active_job()
+    when = "when the run before it has ended" if busy else "in a moment"
+    return f"{_title(job)} waits for its turn. It begins {when}."
+
+
+def _progress(job: Job, planned: int | None) -> str:
+    left, done = seconds_left(job), len(job.cells)
+    scores = f"{done} of {planned} scores" if planned else f"{done} scores"
+    time = f", {numbers.duration(left)} left" if left is not None else ""
+    return f"{scores}{time}. You can close this tab."
+
+
+def _show_ended(job: Job) -> None:
+    assert job.status is not None
+    show = st.error if job.state == "failed" else st.warning
+    show(as_label(f"{_title(job)}: {job.status.sentence}", 1000))
+    _resume(job, "current")
+
+
+def _resume(job: Job, place: str) -> None:
+    st.button(
+        "Resume",
+        key=f"glue-resume-{place}-{job.folder.name}",
+        icon=":material/play_arrow:",
+        help="Goes on from the last checkpoint, exactly as if it had never stopped.",
+        on_click=attempt,
+        args=(worker.resume, job.folder),
+    )
+
+
+def _show_past(job: Job) -> None:
+    name = job.folder.name
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            show_text(_title(job))
+            st.badge(job.state, color=STATE_COLOURS.get(job.state, "red" if job.state == "broken" else "blue"))
+            st.space("stretch")
+            if job.status and job.state in ("stopped", "interrupted", "failed"):
+                _resume(job, "past")
+            st.button("Delete", key=f"glue-delete-{name}", disabled=not job.is_over, on_click=_ask, args=(name,))
+        st.caption(as_label(job.problem or _measured(job), 600))
+        if st.session_state.get(ASKED) == name:
+            _show_question(job)
+
+
+def _measured(job: Job) -> str:
+    count = len(job.cells)
+    what = announced(job.settings, {}) if job.settings else ""
+    return f"{count} {numbers.plural('score', count)}: {what}."
+
+
+def _ask(name: str | None) -> None:
+    st.session_state[ASKED] = name
+
+
+def _show_question(job: Job) -> None:
+    count = len(job.cells)
+    st.warning(f"Delete this job and its {count} {numbers.plural('score', count)}? This cannot be undone.")
+    with st.container(horizontal=True):
+        st.button("Yes, delete it", key="glue-delete-yes", on_click=_delete, args=(job.folder.name,))
+        st.button("Keep it", key="glue-delete-no", on_click=_ask, args=(None,))
+
+
+def _delete(name: str) -> None:
+    _ask(None)
+    try:
+        remove(runs.job_folder(name))
+    except (DistilleryError, OSError) as error:
+        st.toast(as_label(str(error), 300))
