@@ -43,7 +43,7 @@ def set_up() -> None:
 
 def _show_start(draft: Draft) -> None:
     missing = missing_assets()
-    busy = worker.active_run()
+    busy = worker.at_work()
     run_id = st.session_state.setdefault(NEXT_RUN, runs.new_run_id())
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
@@ -56,7 +56,7 @@ def _show_start(draft: Draft) -> None:
             args=(run_id,),
         )
         if busy:
-            st.caption("Another run is training. This one will wait for its turn.")
+            st.caption("The machine is at work already. This run will wait for its turn.")
         if draft.reason:
             st.caption(in_words(draft.reason), width="stretch")  # beside the button, on two lines if need be
     for sentence in missing:

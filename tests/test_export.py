@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 import zipfile
-from argparse import ArgumentParser
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +23,9 @@ from markdown_it import MarkdownIt
 from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 
+from core.__main__ import main
 from core.errors import DistilleryError
-from core.export import cli, convert, job
+from core.export import convert, job
 from core.export.archive import archive_name, write_zip
 from core.export.card import model_card
 from core.export.check import FASTER, LARGEST_DIFFERENCE
@@ -379,10 +379,7 @@ def test_foreign_text_stays_text_in_the_card(world):
 
 
 def test_the_command_writes_everything_that_was_asked_for(world, tmp_path, capsys):
-    parser = ArgumentParser()
-    cli.add_parser(parser.add_subparsers(dest="command"))
-    options = parser.parse_args(["export", "score", "--onnx", "--report", "--to", str(tmp_path / "out")])
-    assert cli.run(options) == 0
+    assert main(["export", "score", "--onnx", "--report", "--to", str(tmp_path / "out")]) == 0
     assert listing(tmp_path / "out") == [
         "report-score.html", "student-score-int8.zip", "student-score-onnx.zip", "student-score.zip",
     ]  # fmt: skip

@@ -26,6 +26,7 @@ from core.glue.plan import read_plan
 from core.glue.planning import check_job
 from core.glue.settings import GlueSettings, StudentModel, TeacherModel, parse_glue
 from core.glue.tasks import read_task
+from core.glue.zero_shot import in_order_of_task
 from core.models.saved import load_model
 from core.runs import folder as runs
 from core.runs import worker as worker_module
@@ -95,6 +96,8 @@ def test_every_task_is_learned_and_scored_whole(all_tasks: Path, task: str) -> N
         found = cell(all_tasks, task, role)
         examples, learned = (853, 100) if task == "Rotten Tomatoes" else (20, 60)
         assert (found.examples, found.train_examples) == (examples, learned)
+        # Of the bundled sentences nine in ten can be learned from: there is no validation part.
+        assert found.train_total == (7677 if task == "Rotten Tomatoes" else 60)
         assert found.split == {"MNLI": "official dev, matched", "Rotten Tomatoes": "test"}.get(task, "official dev")
         assert (found.mismatched is not None) == (task == "MNLI")
         assert found.way == "fine-tuned" and found.compute["threads"] == 1 and found.versions["torch"]
@@ -330,6 +333,12 @@ def test_zero_shot_asks_the_head_that_a_model_has() -> None:
     # It has learned just this: the mood of these sentences.
     assert cell(folder, "SST-2", "student").score > 0.9
     assert any("learned nothing of SST-2 itself" in sentence for sentence in cell(folder, "SST-2", "student").notes)
+
+
+def test_answers_are_taken_by_name_where_the_names_are_known() -> None:
+    logits = np.array([[1.0, 2.0]], dtype=np.float32)
+    assert in_order_of_task(logits, ("Positive", "NEGATIVE"), ("negative", "positive")).tolist() == [[2.0, 1.0]]
+    assert in_order_of_task(logits, ("good", "bad"), ("negative", "positive")).tolist() == [[1.0, 2.0]]
 
 
 @pytest.mark.parametrize(

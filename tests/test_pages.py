@@ -156,7 +156,7 @@ def test_distil_opens_with_the_run_that_trains(home):
     at = open_page(DISTIL)
     assert asked_for(at) == active.name
     at = open_page(DISTIL, new="1")
-    assert button(at, "Add to the queue") and "Another run is training" in words(at)
+    assert button(at, "Add to the queue") and "The machine is at work already" in words(at)
 
 
 def test_waiting_runs_are_listed_in_order_and_can_be_removed(home):

@@ -298,8 +298,8 @@ def patience() -> Iterator[None]:
 
 
 def measure_button(page: Page):
-    """The page's one primary button; its name begins with the letters of its icon."""
-    return page.get_by_test_id("stBaseButton-primary")
+    """The page's one primary button. Streamlit draws it a second time, for its tooltip, outside of stButton."""
+    return page.get_by_test_id("stButton").get_by_role("button", name="Measure")
 
 
 @pytest.mark.timeout(400)

@@ -13,8 +13,12 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.record_writer import masked_crc32c
 
+from core.__main__ import main
 from core.errors import DistilleryError
 from core.runs.events import read_events
+from core.runs.execute import execute
+from core.runs.folder import read_status
+from core.runs.resume import request_resume
 from core.runs.tensorboard import is_fresh, is_written, refresh_tensorboard, remove_tensorboard, write_tensorboard
 from tests.made_runs import make_run
 from tests.small_runs import run_once, world_of
@@ -97,6 +101,24 @@ def test_it_is_stale_once_the_run_has_gone_on(home):
     remove_tensorboard(folder)
     refresh_tensorboard(folder)
     assert not is_written(folder) and not (folder / "tensorboard").exists()
+
+
+def test_a_run_that_goes_on_and_ends_has_all_its_curves_there(tmp_path):
+    with world_of(tmp_path):
+        calls = iter(range(1000))
+        folder = run_once("goes-on", leaving=lambda: next(calls) > 20)
+        assert read_status(folder).state == "stopped"
+        write_tensorboard(folder)
+        request_resume(folder)
+        assert execute(folder) == "finished"
+        last = max(step for tag, step in scalars(folder / "tensorboard") if tag == "student/loss")
+        assert is_fresh(folder) and last == read_status(folder).step
+
+
+def test_the_command_writes_the_file_and_says_where(home, capsys):
+    folder = make_run(home)
+    assert main(["tensorboard", folder.name]) == 0
+    assert capsys.readouterr().out == f"{folder / 'tensorboard'}\n" and is_fresh(folder)
 
 
 FOREIGN = ["{", "[]", '{"event": "step", "stage": "x", "step": 1, "loss": 1}', '{"event": "step", "stage": "student"}',

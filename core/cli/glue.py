@@ -20,6 +20,7 @@ TEACHER, HUB = "teacher", "hub:"
 def add_glue(commands: Any) -> None:
     """Describe the command to the parser."""
     command = commands.add_parser("glue", help="fine-tune models on GLUE's tasks and score them")
+    command.set_defaults(run_command=score)
     command.add_argument(
         "--task", action="append", default=[], choices=get_args(TaskName), metavar="TASK",
         help=f"a task, as often as wanted: {', '.join(get_args(TaskName))} (default: MRPC and RTE)",

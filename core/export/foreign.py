@@ -15,6 +15,8 @@ from core.config import Settings
 _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufffe\uffff]"
 )
+# Any white space but the thin one that keeps a number and its unit together.
+_SPACES = re.compile(r"[^\S\u202f]+")
 # What begins something anywhere in a line; what does so before other signs; and what does so at the start of a line.
 _MARKDOWN = re.compile(
     r"([\\`*_\[\]<>&|~$#@{}]|:(?=\S)|(?<=www)\.|^[-+=](?=\s|[-=])|(?<=^\d)[.)](?=\s))", re.IGNORECASE
@@ -23,7 +25,7 @@ _MARKDOWN = re.compile(
 
 def one_line(text: str, longest: int = 300) -> str:
     """The text on one line, cut to length, with what nobody can see shown as \ufffd."""
-    line = " ".join(_UNPRINTABLE.sub("\ufffd", " ".join(text.split())).split())
+    line = _UNPRINTABLE.sub("\ufffd", _SPACES.sub(" ", text)).strip()
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 

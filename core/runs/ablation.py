@@ -24,7 +24,9 @@ from core.runs.resume import RESUMABLE
 from core.settings_file import parse_settings
 from core.storage import runs_root
 
-FULL, STOPPED = "full", 3
+FULL, CONTROL = "full", "no-teacher"
+STOPPED = 3
+"""The exit code of a terminal whose training was stopped."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ VARIANTS: tuple[Variant, ...] = (
         paper.ABLATION["random"],
     ),
     # The paper has no such row. Without it nobody could say what the teacher is good for at all.
-    Variant("no-teacher", "No teacher (control)", {"loss": {"soft": 0.0, "hard": 1.0, "cosine": 0.0}}, None),
+    Variant(CONTROL, "No teacher (control)", {"loss": {"soft": 0.0, "hard": 1.0, "cosine": 0.0}}, None),
 )
 
 _MEMBER = re.compile(rf"(.+)\.[1-{len(VARIANTS)}]-(?:{'|'.join(variant.key for variant in VARIANTS)})")

@@ -22,6 +22,7 @@ from core.glue.settings import GlueSettings
 from core.runs import folder as runs
 from core.runs.owner import this_process
 from core.runs.resume import rewind
+from core.runs.tensorboard import refresh_tensorboard
 from core.storage import cache_root, write_json
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def execute(folder: Path, leaving: Callable[[], bool] = never) -> runs.State:
         recorder.end(state, sentence)
     except BaseException as error:  # noqa: BLE001  a broken device fails again when the last values are fetched
         log.error("run %s ended as %s, and that could not be written: %s", folder.name, state, error)
+    _refresh_event_file(folder)
     _give_memory_back()
     return state
 
@@ -124,6 +126,14 @@ def _remember_pace(predicted: estimate.Plan, elapsed_s: float) -> None:
     except OSError as error:
         # The run is complete; only the next estimate is the worse for it.
         log.warning("how long the run took could not be kept: %s", error)
+
+
+def _refresh_event_file(folder: Path) -> None:
+    """For a run whose curves TensorBoard shall show: all of them, now that it has ended."""
+    try:
+        refresh_tensorboard(folder)
+    except (DistilleryError, OSError) as error:
+        log.warning("the event file of run %s could not be written anew: %s", folder.name, error)
 
 
 def _stopped_sentence(folder: Path, status: runs.Status, leaving: bool) -> str:

@@ -115,6 +115,11 @@ def active_job() -> Path | None:
     return next((folder for folder in runs.list_jobs() if _state(folder) in runs.ACTIVE), None)
 
 
+def at_work() -> Path | None:
+    """The run or GLUE job that the machine works on now, or None."""
+    return active_run() or active_job()
+
+
 def machine_lock() -> FileLock:
     """Held by whoever trains in this runs folder. The system frees it when its holder dies."""
     return FileLock(runs_root() / ".training.lock", mode=0o600)

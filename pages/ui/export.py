@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -82,12 +83,18 @@ def _findings(found: dict[str, Any], where: dict[str, Any]) -> list[str]:
     metric = where["metric"]
     agreement = numbers.score(found["agreement"], metric)
     how = f"correlation with the student {agreement}" if metric == "correlation" else f"{agreement} the same answers"
-    asked = as_label(f"{numbers.whole(found['answers'])} {where['counted']}")
+    asked = f"{numbers.whole(found['answers'])} {as_label(where['counted'])}"
     return [
         f"{numbers.megabytes(found['size_mb'])}; {how} on {asked}.",
-        f"Raw outputs (logits) differ by at most {found['largest_difference']:.1g}.",
+        f"Raw outputs (logits) differ by at most {_small(found['largest_difference'])}.",
         _speed(found),
     ]
+
+
+def _small(value: float) -> str:
+    """One significant digit, written out: 0.0000026 as "0.000003"."""
+    digits = 0 if value >= 1 or value == 0 else -math.floor(math.log10(value))
+    return f"{value:.{digits}f}"
 
 
 def _speed(found: dict[str, Any]) -> str:
@@ -124,8 +131,8 @@ def _offer(folder: Path) -> None:
             job.start(folder)
             st.rerun()
         said = "The student or a file has changed since they were made. " if again else ""
-        if worker.active_run() is not None:
-            said += "A run is training now; they are made as soon as it has ended."
+        if worker.at_work() is not None:
+            said += "The machine is at work already; they are made as soon as that has ended."
         else:
             said += "Both take about half a minute, in the background."
         st.caption(said)

@@ -46,7 +46,7 @@ def show_run(folder: Path) -> None:
 def show_course(folder: Path, status: runs.Status, settings: Settings) -> None:
     """What a run does now or has measured, and its curves; follows it while it waits or trains."""
     if status.state == "queued":
-        when = "when the run before it has ended" if worker.active_run() else "in a moment"
+        when = "when the one before it has ended" if worker.at_work() else "in a moment"
         st.info(f"Waiting for its turn. It begins {when}. You can close this tab.")
         _wait_for(folder, status.state)
         return

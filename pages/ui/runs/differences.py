@@ -59,8 +59,7 @@ def _component() -> ComponentRenderer:
 def differences(settings: Sequence[Settings]) -> list[tuple[str, str, list[str]]]:
     """(part, title, value of each run) for every setting in which they differ; the name is none of them."""
     found = []
-    for name in ("objective", "probes"):
-        _add(found, "Run", Settings, name, [getattr(each, name) for each in settings])
+    _add(found, "Run", Settings, "objective", [each.objective for each in settings])
     for section, model in SECTIONS.items():
         for name in model.model_fields:
             values = [getattr(getattr(each, section), name) for each in settings]
@@ -68,6 +67,8 @@ def differences(settings: Sequence[Settings]) -> list[tuple[str, str, list[str]]
                 # Left empty it means evenly spread, which may be what another run has spelled out.
                 values = [each.layer_map if each.student.initial_weights == "copied" else None for each in settings]
             _add(found, SECTION_TITLES.get(section, section), model, name, values)
+    # Last, because they are long and change nothing in what is learned.
+    _add(found, "Run", Settings, "probes", [each.probes for each in settings])
     return found
 
 
@@ -75,10 +76,10 @@ def _add(
     found: list[tuple[str, str, list[str]]], part: str, model: type[BaseModel], name: str, values: list[Any]
 ) -> None:
     if any(value != values[0] for value in values):
-        more = extra(model, name)
-        unit = f" ({more['unit']})" if "unit" in more else ""
-        said = [in_words(value, more.get("options", {})) for value in values]
-        found.append((part, f"{model.model_fields[name].title}{unit}", said))
+        more, title = extra(model, name), model.model_fields[name].title
+        # "Student layers (layers)" would say nothing.
+        unit = f" ({more['unit']})" if "unit" in more and more["unit"] not in title.lower() else ""
+        found.append((part, f"{title}{unit}", [in_words(value, more.get("options", {})) for value in values]))
 
 
 def in_words(value: Any, options: dict[Any, str]) -> str:

@@ -1,4 +1,4 @@
-"""`python -m core export RUN`: the student as a zip, its ONNX files, the report, written to a folder."""
+"""`python -m core export RUN` and `tensorboard RUN`: what a run made, in forms that other tools read."""
 
 from __future__ import annotations
 
@@ -10,26 +10,37 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from core.cli.carry_out import FAILED, FINISHED
 from core.errors import DistilleryError
 from core.runs import folder as runs
 
-DONE, FAILED = 0, 1
 
-
-def add_parser(commands: Any) -> None:
-    """Add the command to argparse's subcommands."""
+def add_commands(commands: Any) -> None:
+    """Describe the commands to the parser."""
     command = commands.add_parser("export", help="write a finished run's student, ONNX files and report to a folder")
-    command.add_argument("run", metavar="RUN", help="the run's folder, or its name below runs/")
+    command.set_defaults(run_command=_export)
+    _add_run(command)
     command.add_argument("--onnx", action="store_true", help="ONNX files too, each checked against the student first")
     command.add_argument("--report", action="store_true", help="the report too, one HTML file")
     command.add_argument("--to", type=Path, default=Path("."), metavar="FOLDER", help="where to (default: here)")
+    command = commands.add_parser("tensorboard", help="write a run's curves as an event file that TensorBoard reads")
+    command.set_defaults(run_command=_tensorboard)
+    _add_run(command)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Write what was asked for and print the path of each file; returns the exit code.
+def _add_run(command: argparse.ArgumentParser) -> None:
+    command.add_argument("run", metavar="RUN", help="the run's folder, or its name below runs/")
 
-    Raises DistilleryError if the run has not finished or its student cannot be exported.
-    """
+
+def _tensorboard(options: argparse.Namespace) -> int:
+    from core.runs.tensorboard import write_tensorboard
+
+    print(write_tensorboard(runs.run_folder(Path(options.run).name)))
+    return FINISHED
+
+
+def _export(options: argparse.Namespace) -> int:
+    """Write what was asked for and print the path of each file. The run must have finished."""
     from core.export.archive import archive_name, write_zip
     from core.export.facts import read_facts
     from core.export.report import report
@@ -45,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
         _write(
             options.to / f"{archive_name(folder).replace('student', 'report', 1)}.html", lambda file: file.write(page)
         )
-    return FAILED if made and made["refused"] else DONE
+    return FAILED if made and made["refused"] else FINISHED
 
 
 def _make(folder: Path) -> dict[str, Any]:

@@ -1,0 +1,97 @@
+"""`python -m core config`, `distill`, `ablation` and `resume RUN`: settings, training, and going on with it.
+
+What a command trains is reserved for its process: a dashboard on the same folder shows it, but does not take it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+from core.cli.carry_out import FINISHED, carry_out, leave_on_signals
+from core.cli.report import report
+from core.config import Objective, Settings, starting_point
+from core.runs import folder as runs
+from core.runs.owner import this_process
+from core.runs.resume import request_resume
+from core.settings_file import override, read_settings_file
+from core.storage import runs_root, scores_root
+
+
+def add_commands(commands: Any) -> None:
+    """Describe the commands to the parser."""
+    for name, text, run in (
+        ("config", "print the settings as JSON", _print_settings),
+        ("distill", "train a student", _distil),
+        ("ablation", "train it six times, each time without another part: the paper's Table 4", _ablation),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.set_defaults(run_command=run)
+        _add_settings(command)
+    command = commands.add_parser("resume", help="go on with a run or GLUE job that was stopped or cut off")
+    command.set_defaults(run_command=_resume)
+    command.add_argument("run", metavar="RUN", help="its folder, or its name below runs/ or scores/")
+
+
+def _add_settings(command: argparse.ArgumentParser) -> None:
+    start = command.add_mutually_exclusive_group()
+    start.add_argument("--config", type=Path, metavar="FILE", help="settings to start from, a JSON file")
+    start.add_argument(
+        "--objective",
+        choices=get_args(Objective),
+        help="what is learned, with settings that work for it (default: labels)",
+    )
+    command.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.FIELD=VALUE", help="change one, e.g. loss.soft=3"
+    )
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    start = read_settings_file(options.config) if options.config else starting_point(options.objective or "labels")
+    return override(start, options.set)
+
+
+def _print_settings(options: argparse.Namespace) -> int:
+    print(json.dumps(_settings(options).model_dump(mode="json"), indent=2, ensure_ascii=False))
+    return FINISHED
+
+
+def _distil(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    leaving = leave_on_signals()
+    folder = runs.create_run(settings, runs.new_run_id(), owner=this_process())
+    code = carry_out(folder, leaving)
+    report(folder)
+    return code
+
+
+def _ablation(options: argparse.Namespace) -> int:
+    from core.runs.ablation import from_terminal
+
+    settings = _settings(options)
+    leaving = leave_on_signals()
+    return from_terminal(settings, lambda folder: carry_out(folder, leaving), leaving, this_process())
+
+
+def _resume(options: argparse.Namespace) -> int:
+    leaving = leave_on_signals()
+    folder = _run_or_job(Path(options.run))
+    if runs.read_status(folder).state == "finished":
+        print("The run is finished; there is nothing left to do.")
+        report(folder)
+        return FINISHED
+    request_resume(folder, owner=this_process())
+    code = carry_out(folder, leaving)
+    report(folder)
+    return code
+
+
+def _run_or_job(path: Path) -> Path:
+    """A run; a GLUE job if the path says so or there is only a job of that name. Raises BrokenRun."""
+    if (scores_root() / path.name).is_dir() and (
+        path.parent.name == scores_root().name or not (runs_root() / path.name).is_dir()
+    ):
+        return runs.job_folder(path.name)
+    return runs.run_folder(path.name)
