@@ -22,6 +22,7 @@ import time
 import webbrowser
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import FrameType
 
 import streamlit as st
@@ -48,6 +49,14 @@ def stop_training() -> None:
             from core.runs import worker
 
             worker.shutdown(timeout_s=SAVE_TIMEOUT_S)
+
+
+def _stop_at_exit() -> None:
+    """The last word of a process that ends by itself, or by a Ctrl-C that came through as KeyboardInterrupt."""
+    stop_training()
+    if _leaving.is_set():
+        # Taking a process with torch in it apart takes seconds, and the thread that would leave is frozen by then.
+        os._exit(128 + signal.SIGINT)
 
 
 def _stop_and_leave(number: int) -> None:
@@ -85,7 +94,7 @@ def install_signals() -> None:
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncIterator[None]:
     """Open the browser where there is a display; on the way out, stop the training."""
-    atexit.register(stop_training)
+    atexit.register(_stop_at_exit)
     if threading.current_thread() is threading.main_thread():
         install_signals()
     if not st.get_option("server.headless"):
@@ -94,5 +103,9 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
     yield
     await asyncio.to_thread(stop_training)
 
+
+# Streamlit puts the shell's folder on sys.path for every script run and takes it off again. An import on another thread
+# that walks the path at that moment skips an entry and finds no torch; a folder that is there already is left alone.
+sys.path.append(str(Path(__file__).resolve().parent / "pages" / "ui"))
 
 app = st.App("pages/ui/shell.py", lifespan=lifespan, middleware=[Middleware(Guard)], routes=live.routes())

@@ -27,7 +27,7 @@ from core.models.student import student_for_labels
 from core.models.teacher import teacher_for_labels, teacher_tokenizer
 from core.scoring.answers import MAX_LINES, answers
 from core.scoring.background import Task
-from core.scoring.file_answers import FileQuestion, answer_file, on_the_processor
+from core.scoring.file_answers import FileQuestion, answer_file, on_the_processor, usable_cores
 from core.sections import StudentSettings, TeacherSettings, TrainingSettings
 
 PARTS = 5
@@ -41,7 +41,7 @@ def main(count: int = 5_000) -> None:
     with tempfile.TemporaryDirectory() as folder:
         folders = _models(Path(folder))
         answers(folders, texts[:1], MAX_TOKENS)
-        print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {len(texts):,} sentences in {PARTS} parts\n")
+        print(f"{usable_cores()} cores, load {os.getloadavg()[0]:.1f}; {len(texts):,} sentences in {PARTS} parts\n")
         single = _one_sentence(folders, texts)
         print("| what | measured | goal |")
         print("|---|---|---|")
@@ -80,7 +80,7 @@ def _all_ways(folders: Mapping[str, Path], texts: list[str]) -> dict[str, float]
     """Seconds for all texts: one by one, as a file as the page does it, and as a file in fp32; part by part in turn."""
     ways = {"one by one, fp32": lambda part: _one_by_one(folders, part)}
     for precision in ("auto", "fp32"):
-        training = on_the_processor(TrainingSettings(precision=precision), os.cpu_count() or 1)
+        training = on_the_processor(TrainingSettings(precision=precision), usable_cores())
         ways[f"as a file, {choose_compute(training).precision}"] = partial(_as_a_file, folders, training)
     seconds = dict.fromkeys(ways, 0.0)
     for place in range(PARTS):

@@ -209,7 +209,7 @@ def network(folder: Path) -> list[Row]:
     others = "plain Streamlit: 1 address of the browser and 1 of the server"
     if reason := may_leave_network():
         return [Row("a whole session without a network", 0, 0, f"not tried: {reason}", others)]
-    found = module("tests.faults.session", str(folder), before=("unshare", "-n"))
+    found = module("tests.faults.session", str(folder), "--onnx", before=("unshare", "-n"))
     bad = [*found["outside"], *found["browser"], *found["pickles"]]
     for line in bad:
         print(line, file=sys.stderr)

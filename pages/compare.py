@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from core import numbers
 from core.errors import DistilleryError
 from core.runs.comparable import RunToCompare, comparable_runs
-from pages.ui import numbers
 from pages.ui.compare.blind import show_blind
 from pages.ui.compare.file import show_file
 from pages.ui.compare.inside import show_inside

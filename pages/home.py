@@ -6,13 +6,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from core import estimate, paper
+from core import estimate, numbers, paper
 from core.config import Settings
 from core.data.bundle import missing_assets
 from core.errors import DistilleryError
 from core.runs import folder as runs
 from core.runs.about import run_name
-from pages.ui import numbers
 from pages.ui.origin import measured_badge, paper_badge
 from pages.ui.result import read_result
 from pages.ui.stacks import show_distillation

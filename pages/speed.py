@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core import numbers
 from core.errors import DistilleryError
 from core.runs import folder as runs
 from core.runs.table import RunRow
 from core.speed.forms import forms_of, weights_of
 from core.speed.measurement import BATCHES, LENGTHS, Cell, Measurement, others
 from core.speed.standing import MeasuredRun, measured_runs, sizes_of, standing
-from pages.ui import numbers
 from pages.ui.form import KEPT
 from pages.ui.origin import paper_badge
 from pages.ui.speed.gauges import show_paper, show_promises, why_not_smaller

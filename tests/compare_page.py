@@ -17,7 +17,7 @@ from core.settings_file import parse_settings
 from tests.serving import ROOT
 from tests.tiny import KEY, finished_run, tiny_teacher, tiny_tokenizer
 
-WITH_WORDS = ("title", "header", "subheader", "markdown", "text", "caption", "info", "warning", "error")
+WITH_WORDS = ("title", "header", "subheader", "markdown", "text", "caption", "info", "success", "warning", "error")
 
 
 def open_page(page: str = "../compare.py", **query: str) -> AppTest:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from core import network
+from core import network, numbers
 from core.config import WEIGHT_PRESETS, Settings, bounds, extra, starting_point
 from core.models.saved import save_model
 from core.runs import folder as runs
 from core.sections import DataSettings, StudentSettings, TeacherSettings
 from core.settings_file import parse_settings
-from pages.ui import form, numbers
+from pages.ui import form
 from pages.ui.recipe import describe
 from tests.drawn_pages import (
     DISTIL,

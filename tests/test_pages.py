@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from core import numbers
 from core.config import Settings, starting_point
 from core.data import bundle
 from core.runs import folder as runs
@@ -17,7 +18,6 @@ from core.runs import worker
 from core.runs.owner import this_process
 from core.sections import StudentSettings, TrainingSettings
 from core.settings_file import parse_settings
-from pages.ui import numbers
 from tests.drawn_pages import (
     COMPARE,
     DISTIL,

@@ -15,7 +15,7 @@ from core.errors import DistilleryError
 from core.export.chart import Curve, Level, line_chart, round_ends, tick_step
 from core.export.facts import read_facts
 from core.export.foreign import last_name
-from core.export.numbers import result_rows
+from core.export.measured import result_rows
 from core.export.report import report
 from core.runs import folder as runs
 from core.runs.about import write_about

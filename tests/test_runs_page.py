@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from core import numbers
 from core.config import Settings, starting_point
 from core.runs import folder as runs
 from core.runs.about import read_about, run_name, write_about
 from core.runs.tensorboard import is_written
 from core.sections import LossSettings, StudentSettings
 from core.settings_file import parse_settings
-from pages.ui import numbers
 from pages.ui.runs.bars import not_comparable
 from pages.ui.runs.beside import read_entries
 from pages.ui.runs.differences import differences

@@ -62,7 +62,7 @@ def _export(options: argparse.Namespace) -> int:
 def _make(folder: Path) -> dict[str, Any]:
     from core.export.card import TITLES, on_what, speed_in_words
     from core.export.make_forms import make_forms
-    from core.export.numbers import score
+    from core.numbers import score
 
     said: list[str] = []
 

@@ -14,8 +14,9 @@ import yaml
 from core.config import GLUE_SOURCES
 from core.export.facts import Facts, data_name, licences, limits, recipe, summary
 from core.export.foreign import in_markdown, one_line
-from core.export.numbers import Number, measured_on, result_rows, score, unit
+from core.export.measured import Number, measured_on, result_rows
 from core.export.onnx_forms import FILES, Form
+from core.numbers import score, unit
 
 TITLES: dict[Form, str] = {"onnx": "ONNX, 32-bit", "int8": "ONNX, 8-bit"}
 

@@ -10,7 +10,7 @@ from core.config import is_control
 from core.export.chart import Curve, Level, line_chart
 from core.export.facts import Facts
 from core.export.foreign import in_html
-from core.export.numbers import percent, score
+from core.numbers import percent, score
 from core.runs.feed import LIMIT, bucket_means, feed
 
 TERMS = {"loss": ("loss", "total"), "soft": ("soft targets", "soft"), "hard": ("hard targets", "hard")}

@@ -12,8 +12,9 @@ from pydantic import BaseModel
 from core.config import GLUE_SOURCES, SOURCES_WITH_PATH, Settings, extra, is_control
 from core.errors import DistilleryError
 from core.export.foreign import last_name, without_paths
-from core.export.numbers import percent, sure_to
+from core.export.measured import sure_to
 from core.export.onnx_forms import read_forms
+from core.numbers import percent
 from core.runs import folder as runs
 from core.runs.about import read_about, run_name
 from core.runs.results import read_result

@@ -16,8 +16,9 @@ from core.export.card import CITATION, TITLES, on_what, speed_in_words
 from core.export.curves import charts
 from core.export.facts import Facts, licences, limits, recipe, summary
 from core.export.foreign import in_html
-from core.export.numbers import Number, measured_on, result_rows, score, unit, whole
+from core.export.measured import Number, measured_on, result_rows
 from core.export.watched import watched_sentences
+from core.numbers import score, unit, whole
 
 STYLE = Path(__file__).with_name("report.css")
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.export.facts import Facts
-from core.export.numbers import percent
+from core.numbers import percent
 from core.runs.comparable import label_names
 from core.runs.events import read_events
 from core.scoring.hidden_words import shown

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -187,6 +188,12 @@ def on_the_processor(training: TrainingSettings, threads: int) -> TrainingSettin
     # Processors have no quick fp16; the run's own had a GPU.
     precision = "auto" if training.precision == "fp16" else training.precision
     return training.model_copy(update={"device": "cpu", "precision": precision, "threads": threads})
+
+
+def usable_cores() -> int:
+    """Processor cores that this process may use: fewer than the machine has where it is held to some of them."""
+    held_to = getattr(os, "sched_getaffinity", None)
+    return len(held_to(0)) if held_to else os.cpu_count() or 1
 
 
 def to_csv(answers: FileAnswers, table: Table) -> bytes:

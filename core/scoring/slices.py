@@ -113,12 +113,12 @@ def slices_of(texts: Sequence[str], seldom: NDArray[np.int64]) -> list[Slice]:
         ("negation", "a word such as not, never or without", map(has_negation, texts)),
         ("rare words", f"a word that the training texts hold at most {SELDOM} times", (seldom > 0).tolist()),
         ("numbers", "a digit", (bool(_NUMBER.search(text)) for text in texts)),
-        ("a question mark", "a question mark", ("?" in text for text in texts)),
+        ("question mark", "a question mark", ("?" in text for text in texts)),
     )
     for name, rule, members in rules:
         inside = np.fromiter(members, dtype=bool, count=len(texts))
-        found.append(Slice(f"With {name}", f"Texts that hold {rule}.", inside))
-        found.append(Slice(f"Without {name}", f"Texts that do not hold {rule}.", ~inside))
+        found.append(Slice(name.capitalize(), f"Texts that hold {rule}.", inside))
+        found.append(Slice(f"No {name}", f"Texts that do not hold {rule}.", ~inside))
     return [each for each in found if each.members.any()]
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from core import numbers
 from core.scoring.answers import Comparison, ScoreComparison
-from pages.ui import marks, numbers
+from pages.ui import marks
 from pages.ui.compare.names import all_of, colour_of, title_of
 from pages.ui.marks import Ends, short, svg
 from pages.ui.stacks import theme_type

@@ -11,12 +11,12 @@ from typing import Any, BinaryIO
 
 import streamlit as st
 
+from core import numbers
 from core.export import job
 from core.export.onnx_forms import FOLDER, MANIFEST, Form, read_forms
 from core.models.folder import WEIGHTS
 from core.models.shape import MB
 from core.runs import worker
-from pages.ui import numbers
 from pages.ui.text import as_label
 
 EVERY_S = 1.5

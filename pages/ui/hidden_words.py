@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from core import numbers
 from core.config import MASK
 from core.scoring.hidden_words import HiddenWords, Word
-from pages.ui import numbers
 from pages.ui.answers import (
     SAW_THE_BEGINNING,
     mean_times,

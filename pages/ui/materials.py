@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core import numbers
 from core.models.outline import TeacherOutline
-from pages.ui import form, numbers
+from core.numbers import plural
+from pages.ui import form
 from pages.ui.complaints import show_problems
 from pages.ui.draft import Draft
-from pages.ui.numbers import plural
 
 PLACES = {
     "glue_folder": "the folder with SST-2, MRPC and so on inside",

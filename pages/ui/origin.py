@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import numbers
+from core import numbers
 from pages.ui.text import as_label
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core import numbers
 from core.config import Settings
 from core.estimate import Plan
-from pages.ui import numbers
 
 PLAN = {
     "Student against teacher": "Parameters, and megabytes on disk. A student as wide as its teacher keeps the word "

@@ -8,12 +8,12 @@ import streamlit as st
 
 from core.config import DEPTH_OF_TEACHER, WEIGHT_PRESETS, Objective, Settings, extra, is_control, starting_point
 from core.models.outline import TeacherOutline
+from core.numbers import plural
 from core.sections import DataSettings, TeacherSettings, spread_layers
 from pages.ui import form
 from pages.ui.complaints import has_been_wrong, show_problems
 from pages.ui.draft import Draft
 from pages.ui.materials import show_data, show_teacher
-from pages.ui.numbers import plural
 from pages.ui.stacks import show_layer_map
 
 WEIGHTS = ("soft", "hard", "cosine")

@@ -15,12 +15,13 @@ from typing import Any
 
 import streamlit as st
 
+from core import numbers
 from core.config import MASK, Settings
 from core.runs import folder as runs
 from core.runs.comparable import kind_of, label_names
 from core.runs.events import Event, read_events
 from core.scoring.hidden_words import Word, shown
-from pages.ui import marks, numbers
+from pages.ui import marks
 from pages.ui.hidden_words import two_lists
 from pages.ui.marks import Ends
 from pages.ui.text import as_label, clean, show_text

@@ -6,10 +6,9 @@ from typing import Any
 
 import streamlit as st
 
-from core import paper
+from core import numbers, paper
 from core.config import Settings, is_control
 from core.runs.results import MODELS, read_result
-from pages.ui import numbers
 from pages.ui.origin import demo_scale_badge, measured_badge, paper_badge
 from pages.ui.text import as_label
 

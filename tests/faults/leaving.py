@@ -21,8 +21,8 @@ from tests.small_runs import settings_of
 
 LIMIT_S = 10.0
 PATIENCE_S = 90.0
-LONG = ("training.epochs=100", "training.batch_size=4", "training.checkpoint_every=50")
-"""4,800 updates: long enough for every signal to find it training."""
+LONG = ("training.epochs=100", "training.batch_size=1", "training.checkpoint_every=200")
+"""19,200 updates: long enough for every signal to find it training."""
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -81,10 +81,15 @@ def signal_servers(home: Path, times: int, report: Report) -> None:
             try:
                 with session(server):
                     _until(lambda folder=folder: runs.read_status(folder).step >= 3)
+                    if runs.read_status(folder).state != "running":
+                        report.bad.append(f"{sent.name}: the run was over before the signal was sent")
                     seconds = server.end(sent, limit_s=2 * LIMIT_S)
             finally:
                 server.close()
             report.add(sent.name, seconds, folder)
+            # Any other status: the process took itself apart, torch and all, which takes seconds.
+            if sent == signal.SIGINT and server.process.returncode != 128 + sent:
+                report.bad.append(f"{sent.name}: ended with {server.process.returncode}")
 
 
 def stop_runs(home: Path, times: int, report: Report) -> None:

@@ -1,6 +1,6 @@
 """A whole session where there is no network: train, score, compare, export, in a browser and from a terminal.
 
-    unshare -n python -m tests.faults.session HOME
+    unshare -n python -m tests.faults.session HOME [--onnx]
 
 Needs a network namespace of its own, in which only the loopback is up. The server is followed by strace: every address
 it, or any process it starts, tries to connect to is counted, and so is every class that is unpickled. Prints one line
@@ -29,7 +29,7 @@ from tests.faults.saves import may_trace
 from tests.serving import ROOT, Server, launch, server_environment
 from tests.small_runs import settings_of
 
-LIMIT_S = 120
+LIMIT_S = 300
 IFF_UP, SIOCSIFFLAGS = 1, 0x8914
 
 # Runs in every Python process of the session, before anything else: tells of each class that a pickle names.
@@ -61,7 +61,7 @@ def may_leave_network() -> str:
     return "" if done.returncode == 0 else f"no network namespace can be made: {done.stderr.strip()[:100]}"
 
 
-def main(home: str) -> None:
+def main(home: str, *forms: str) -> None:
     """Go through a session; exits with a sentence where a step of it fails."""
     bring_loopback_up()
     if can_reach_out():
@@ -76,7 +76,7 @@ def main(home: str) -> None:
     problems: list[str] = []
     done = ["train", "score"]
     done += _in_the_browser(folder, run.name, python, problems)
-    done += _from_a_terminal(folder, run.name, python)
+    done += _from_a_terminal(folder, run.name, python, forms)
     report = {
         "done": done,
         "outside": outside(calls.read_text(errors="replace")),
@@ -151,17 +151,17 @@ def _traced_server(home: Path, python: Path) -> Server:
         return launch(home, environment={"PYTHONPATH": str(python.parent)})
 
 
-def _from_a_terminal(home: Path, run: str, python: Path) -> list[str]:
+def _from_a_terminal(home: Path, run: str, python: Path, forms: tuple[str, ...]) -> list[str]:
     """The same engine without a browser: a run with other settings, and everything that can be exported."""
     settings = home / "mine.json"
     settings.write_text(json.dumps(settings_of("training.epochs=1").model_dump(mode="json")), encoding="utf-8")
     commands = {
-        "distill in a terminal": ("distill", "--config", str(settings)),
-        "export": ("export", run, "--onnx", "--report", "--to", str(home / "out")),
+        "distill in a terminal": ("-m", "core", "distill", "--config", str(settings)),
+        "export": ("-m", "core", "export", run, *forms, "--report", "--to", str(home / "out")),
     }
     environment = server_environment(home, {"PYTHONPATH": str(python.parent)})
     for name, arguments in commands.items():
-        command = [str(python), "-m", "core", *arguments]
+        command = [str(python), *arguments]
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=LIMIT_S)
         if done.returncode != 0:
             raise SystemExit(f"{name} ended with {done.returncode}: {done.stderr[-500:]}")
@@ -169,4 +169,4 @@ def _from_a_terminal(home: Path, run: str, python: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -17,7 +17,7 @@ from tests.tiny import tiny_teacher, tiny_tokenizer
 def test_no_fault_at_any_system_call_loses_a_checkpoint(tmp_path: Path) -> None:
     if reason := saves.may_trace():
         pytest.skip(reason)
-    report = saves.disturb_every_call(tmp_path, every=4)
+    report = saves.disturb_every_call(tmp_path, every=5)
     assert report.tried >= 50 and set(report.by_fault) == set(saves.FAULTS)
     assert report.bad == []
 

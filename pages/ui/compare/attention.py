@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from core import numbers
 from core.scoring.inside import Inside, overlap, same_depth
-from pages.ui import numbers
 from pages.ui.compare.models import Choice
 from pages.ui.compare.names import colour_of, title_of
 from pages.ui.marks import short
@@ -35,8 +35,8 @@ def show_attention(found: Inside, two: Mapping[str, Choice]) -> None:
         st.subheader("Where they look", anchor=False, width="content")
         st.badge("measured here", color="blue", help="In fp32 on one processor thread, by the plain implementation.")
     st.write(
-        "To describe a word (a row), a model looks at the other words (the columns): the darker, the more. Each row "
-        "adds up to 100 %."
+        "To describe a word (a row), a model looks at the other words (the columns): the stronger the colour, the "
+        "more. Each row adds up to 100 %."
     )
     layer, head = _show_choice(found, first, second)
     beside, reason = layer_beside(layer, found, two)

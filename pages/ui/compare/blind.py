@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from core import numbers
 from core.runs import folder as runs
 from core.runs.comparable import RunToCompare, model_folders
 from core.scoring.answers import answers, read_lines, read_pair
 from core.scoring.held_out import HeldOut
 from core.scoring.hidden_words import guesses
 from core.scoring.slices import wilson
-from pages.ui import marks, numbers
+from pages.ui import marks
 from pages.ui.answers import bars
 from pages.ui.compare.kept import held_out_of
 from pages.ui.compare.side_by_side import asking

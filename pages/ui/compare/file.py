@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -11,16 +10,23 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from core import numbers
 from core.data.csv_file import DELIMITERS, UPLOAD, Table, parse_csv
 from core.data.files import shown
 from core.runs import worker
 from core.runs.comparable import RunToCompare
 from core.scoring import background
-from core.scoring.file_answers import FileAnswers, answer_file, on_the_processor, read_question, to_csv
+from core.scoring.file_answers import (
+    FileAnswers,
+    answer_file,
+    on_the_processor,
+    read_question,
+    to_csv,
+    usable_cores,
+)
 from core.scoring.held_out import weights_of
 from core.scoring.slices import wilson
 from core.sections import TrainingSettings
-from pages.ui import numbers
 from pages.ui.answers import sure_column
 from pages.ui.compare.models import Choice, folders_of, question_of
 from pages.ui.compare.names import title_of
@@ -52,8 +58,8 @@ def show_file(run: RunToCompare, chosen: Mapping[str, Choice]) -> None:
     upload = _upload()
     if upload is None:
         st.caption(
-            f"At most {UPLOAD.size / 1e6:.0f} MB and {UPLOAD.rows:,} rows, in UTF-8, with a first line that names the "
-            "columns. It stays on this machine and is not kept."
+            f"At most {UPLOAD.size / 1e6:.0f} MB and {numbers.whole(UPLOAD.rows)} rows, in UTF-8, with a first line "
+            "that names the columns. It stays on this machine and is not kept."
         )
         return
     columns = _show_columns(run, upload.table)
@@ -81,7 +87,7 @@ def show_file(run: RunToCompare, chosen: Mapping[str, Choice]) -> None:
 def compute_now(run: RunToCompare) -> TrainingSettings:
     """How work in the background computes: in the run's precision, on all threads, or on one beside a training."""
     busy = worker.active_run() or worker.active_job()
-    return on_the_processor(run.settings.training, 1 if busy else os.cpu_count() or 1)
+    return on_the_processor(run.settings.training, 1 if busy else usable_cores())
 
 
 def _upload() -> Upload | None:
@@ -180,7 +186,8 @@ def show_file_answers(found: FileAnswers, table: Table) -> None:
         st.header(_headline(found), anchor=False, width="content")
         st.badge("measured here", color="blue", help=f"In {found.precision} on the processor, in batches.")
     if count < len(found.question):
-        st.warning(f"Stopped: {count:,} of {len(found.question):,} rows are answered, the shortest ones.")
+        reached = f"{numbers.whole(count)} of {numbers.whole(len(found.question))}"
+        st.warning(f"Stopped: {reached} rows are answered, the shortest ones.")
     # Of few rows most of the time goes into opening and loading, so a rate would mislead.
     rate = f", {numbers.whole(round(count / found.elapsed_s))} a second" if count >= RATED else ""
     show_text(f"{numbers.whole(count)} rows in {found.elapsed_s:.1f} s{rate}.")
@@ -189,7 +196,9 @@ def show_file_answers(found: FileAnswers, table: Table) -> None:
         for column, (name, (hits, known)) in zip(st.columns(len(right)), right.items(), strict=True):
             low, high = wilson(hits, known)
             column.metric(f"{title_of(name)} is right", numbers.percent(hits / known))
-            column.caption(f"{hits:,} of {known:,}; 95 % interval {100 * low:.1f} to {100 * high:.1f} %")
+            column.caption(
+                f"{numbers.whole(hits)} of {numbers.whole(known)}; 95 % interval {100 * low:.1f} to {100 * high:.1f} %"
+            )
     st.dataframe(
         file_table(found, rows[:ROWS_SHOWN].tolist()),
         hide_index=True,
@@ -197,7 +206,9 @@ def show_file_answers(found: FileAnswers, table: Table) -> None:
         alt=f"The answers to {min(count, ROWS_SHOWN)} rows, the largest gap first.",
     )
     if count > ROWS_SHOWN:
-        st.caption(f"The {ROWS_SHOWN:,} rows with the largest gap are shown; the download holds all of them.")
+        st.caption(
+            f"The {numbers.whole(ROWS_SHOWN)} rows with the largest gap are shown; the download holds all of them."
+        )
     st.download_button(
         "Download all answers (CSV)",
         data=partial(to_csv, found, table),

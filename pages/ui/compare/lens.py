@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from core import numbers
 from core.runs.comparable import RunToCompare
 from core.scoring.answers import Comparison, answers, softened
 from core.scoring.hidden_words import guesses
-from pages.ui import numbers
 from pages.ui.answers import bars
 from pages.ui.compare.models import Choice, folders_of
 from pages.ui.compare.names import colour_of, title_of

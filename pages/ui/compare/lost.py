@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from core import numbers
 from core.runs.comparable import RunToCompare
 from core.scoring.held_out import HeldOut
 from core.scoring.held_out_words import HeldOutWords
 from core.scoring.slices import Share, SliceRow
-from pages.ui import numbers
 from pages.ui.compare.kept import held_out_of
 from pages.ui.compare.question import put
 from pages.ui.marks import fit, short, style, svg
@@ -29,7 +29,7 @@ SHOWN = 8
 ROW = 44
 """Pixels of one slice in the picture."""
 
-NAME, TRACK = 30, 54
+NAME, TRACK = 34, 48
 """Per cent of the width: where the tracks begin, and how long they are. The number stands behind."""
 
 
@@ -193,7 +193,8 @@ def agreement_picture(rows: Sequence[SliceRow], what: str) -> str:
 def spoken(share: Share) -> str:
     """A share's counts and interval in words."""
     low, high = share.interval
-    return f"{share.hits:,} of {share.count:,}; 95 % interval {100 * low:.1f} to {100 * high:.1f} %"
+    counts = f"{numbers.whole(share.hits)} of {numbers.whole(share.count)}"
+    return f"{counts}; 95 % interval {100 * low:.1f} to {100 * high:.1f} %"
 
 
 def _spoken_rows(rows: Sequence[SliceRow]) -> str:
@@ -203,8 +204,8 @@ def _spoken_rows(rows: Sequence[SliceRow]) -> str:
 def _how(found: HeldOut | HeldOutWords, what: str) -> str:
     part = "test" if isinstance(found, HeldOutWords) else as_label(found.split)
     return (
-        f"On this machine's processor, in the run's precision: the {part} part of its data, {len(found):,} {what} that "
-        "neither model has learned from."
+        f"On this machine's processor, in the run's precision: the {part} part of its data, "
+        f"{numbers.whole(len(found))} {what} that neither model has learned from."
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core import numbers
 from core.scoring.background import Task
 
 EVERY_S = 1.0
@@ -23,7 +24,7 @@ def _look(task: Task, what: str, key: str) -> None:
         elif not task.total:
             words = "Reading the texts and opening the models."
         else:
-            words = f"{task.done:,} of {task.total:,} {what}"
+            words = f"{numbers.whole(task.done)} of {numbers.whole(task.total)} {what}"
         st.progress(task.share, text=words)
         st.button("Stop", key=f"{key}-stop", icon=":material/stop:", on_click=task.stop)
     st.caption("You can leave this page or close the tab: it goes on, and is done only once.")

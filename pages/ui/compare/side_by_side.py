@@ -9,11 +9,11 @@ from typing import TypeVar
 
 import streamlit as st
 
+from core import numbers
 from core.runs import folder as runs
 from core.runs.comparable import RunToCompare
 from core.scoring.answers import FEW, ScoreComparison, answers, is_loaded
 from core.scoring.hidden_words import HiddenWords, guesses
-from pages.ui import numbers
 from pages.ui.answers import show_answers, show_scores
 from pages.ui.compare.models import Choice, folders_of, whose
 from pages.ui.compare.question import is_asked, show_question
@@ -63,6 +63,7 @@ def ends_of(run: RunToCompare) -> tuple[float, float] | None:
 
 
 def _show_words(models: dict[str, Path], texts: Sequence[str], longest: int, whose: Mapping[str, str]) -> None:
+    answer = st.container()
     word = st.text_input(
         "How probable is a word of your choice?",
         key=WISH,
@@ -70,14 +71,14 @@ def _show_words(models: dict[str, Path], texts: Sequence[str], longest: int, who
         max_chars=60,
         width=420,
         persist_state="session",
-    )
-    found = asking(models, len(texts), lambda: guesses(models, texts, longest, wish=word))
-    if word.strip():
-        for each in found if len(found) == 1 else ():
-            show_wish(each, word.strip())
-        if len(found) > 1:
-            st.caption("The probability of a word is shown for one sentence at a time.")
-    show_hidden_words(found, whose)
+    ).strip()
+    with answer:
+        found = asking(models, len(texts), lambda: guesses(models, texts, longest, wish=word))
+        show_hidden_words(found, whose)
+    if word and len(found) == 1:
+        show_wish(found[0], word)
+    elif word:
+        st.caption("The probability of a word is shown for one sentence at a time.")
 
 
 def show_wish(found: HiddenWords, word: str) -> None:

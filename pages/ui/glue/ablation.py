@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import streamlit as st
 
+from core import numbers
 from core.config import Settings
 from core.errors import DistilleryError
 from core.glue.table import Value
@@ -13,7 +15,6 @@ from core.glue.tables import AblationRow, ablation_table
 from core.runs import ablation
 from core.runs import folder as runs
 from core.runs.about import started
-from pages.ui import numbers
 from pages.ui.glue import choices
 from pages.ui.glue.drawn import show_table
 from pages.ui.text import as_label
@@ -27,7 +28,8 @@ def ablation_rows(group: str | None = None) -> tuple[list[AblationRow], str]:
     group = group or next(iter(ablation.groups()), None)
     made = ablation.read_ablation(group) if group else []
     by_key = {run.variant.key: run for run in made}
-    rows = [_row(variant, by_key.get(variant.key)) for variant in ablation.VARIANTS]
+    other = [run.variant.key for run in made[1:] if run.delta is None and None not in (run.score, made[0].score)]
+    rows = [_row(variant, by_key.get(variant.key), variant.key in other) for variant in ablation.VARIANTS]
     metric = next((run.results["metric"] for run in made if run.results), "accuracy")
     return rows, metric
 
@@ -59,10 +61,13 @@ def _nothing(value: Value) -> Iterable[str]:
     return ()
 
 
-def _row(variant: ablation.Variant, run: ablation.AblationRun | None) -> AblationRow:
+def _row(variant: ablation.Variant, run: ablation.AblationRun | None, is_other: bool) -> AblationRow:
+    row = AblationRow(variant.title, variant.paper_delta, is_control=variant.key == ablation.CONTROL)
     if run is None:
-        return AblationRow(variant.title, variant.paper_delta)
-    return AblationRow(variant.title, variant.paper_delta, run.score, run.state or "missing", run.sure)
+        return row
+    if is_other:
+        return replace(row, state="scored on other examples, so not compared")
+    return replace(row, score=run.score, state=run.state or "missing", sure=run.sure)
 
 
 def _chosen() -> str | None:

@@ -10,9 +10,9 @@ from html import escape
 
 import streamlit as st
 
+from core import numbers
 from core.glue.tables import Retained
 from core.paper import GLUE_TASKS
-from pages.ui import numbers
 from pages.ui.marks import fit, short, style, svg
 from pages.ui.stacks import theme_type
 from pages.ui.theme import COLOURS, TEACHER, grid_colour, text_colour
@@ -113,7 +113,7 @@ def _task(task: str, bars: Sequence[Retained], models: list[Model], end: float, 
 
 def _number(kept: float, middle: float) -> str:
     look = f'text-anchor="end" font-size="14" fill="{text_colour(theme_type())}"'
-    return f'<text x="100%" y="{middle + 5:g}" {look}>{kept:.1f}{numbers.THIN}%</text>'
+    return f'<text x="100%" y="{middle + 5:g}" {look}>{numbers.percent(kept / 100).replace("-", "−")}</text>'
 
 
 def _fill(bar: Retained, models: list[Model]) -> str:

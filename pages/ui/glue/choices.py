@@ -106,7 +106,7 @@ def _title(folder: Path) -> str:
         return clean(run_name(folder))
     name = clean(run_name(folder, settings))
     words = " · masked words" if settings.objective == "masked_words" else ""
-    return f"{name}{words}{' · control, no teacher' if is_control(settings.loss) else ''}"
+    return f"{name}{words}{' · control' if is_control(settings.loss) else ''}"
 
 
 @lru_cache(maxsize=1024)

@@ -8,28 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
-from pathlib import Path
 
 import streamlit as st
 
+from core import numbers
 from core.glue.table import Column, Row, Table, Value, as_text
-from pages.ui import numbers
 from pages.ui.stacks import theme_type
+from pages.ui.tables import frame, properties
 from pages.ui.text import clean
-from pages.ui.theme import COLOURS, grid_colour, text_colour
-
-STYLE = Path(__file__).with_name("table.css").read_text(encoding="utf-8")
-
-COLOURS_OF_THEME = {
-    "light": {
-        "page": "#ffffff", "quiet": "#535a6b", "band": "#f3f4f8", "best": "#dcefe6",
-        "here": "#e1ecf9", "here-text": "#0b4a85", "demo": "#fdecd6", "demo-text": "#7f3f00",
-    },
-    "dark": {
-        "page": "#13161c", "quiet": "#a9b0c0", "band": "#1f232d", "best": "#17402f",
-        "here": "#17304d", "here-text": "#a3cdf7", "demo": "#452f10", "demo-text": "#f6c78d",
-    },
-}  # fmt: skip
+from pages.ui.theme import COLOURS, text_colour
 
 MARKS = {
     "paper": ("paper", "paper"),
@@ -41,6 +28,9 @@ MARKS = {
 
 REPORTED = ("paper", "course project")
 """The kinds of rows that were not measured here."""
+
+ABLATION = "ablation"
+"""The table whose rows hold reported and measured numbers side by side."""
 
 UNITS = {"M": "millions", "MB": "megabytes", "s": "seconds"}
 LONGEST_TITLE = 60
@@ -58,7 +48,7 @@ def compared(value: Value) -> Iterable[str]:
     if value.difference is not None:
         yield signed(value.difference)
     if value.kept is not None:
-        yield f"{value.kept:.1f}{numbers.THIN}%"
+        yield numbers.percent(value.kept / 100).replace("-", "−")
 
 
 def signed(number: float, decimals: int = 1) -> str:
@@ -68,16 +58,10 @@ def signed(number: float, decimals: int = 1) -> str:
 
 def as_html(table: Table, lines: Lines, legend: str = "") -> str:
     """The table and what is said below it, all text escaped."""
-    drawing, title = _Drawing(table, lines), escape(table.title)
-    rows = drawing.head() + drawing.bodies()
+    drawing = _Drawing(table, lines)
     # A few numbers need no whole projector between them and their names.
-    widest = f"max-width:{24 + 9 * len(table.columns)}rem"
-    return (
-        f"<style>{STYLE}</style>"
-        f'<div class="results" style="{_properties()};{widest}" role="region" aria-label="{title}" tabindex="0">'
-        f'<table aria-label="{title}">{rows}</table></div>'
-        f'<div class="results-notes" style="{_properties()}">{drawing.notes(legend)}</div>'
-    )
+    framed = frame(drawing.head() + drawing.bodies(), table.title, widest_rem=24 + 9 * len(table.columns))
+    return f'{framed}<div class="results-notes" style="{properties()}">{drawing.notes(legend)}</div>'
 
 
 class _Drawing:
@@ -131,9 +115,10 @@ class _Drawing:
         """`mixed`: the row has other origins too, so this one is said in the cell."""
         if value is None:
             return '<td class="missing"></td>'
-        marks = _letters(value.footnotes)
         if value.number is None:
-            return f'<td class="missing">{as_text(value, column)}{self._reason(column, value)}{marks}</td>'
+            marks = _letters([self._reason(column, value), *value.footnotes])
+            return f'<td class="missing">{as_text(value, column)}{marks}</td>'
+        marks = _letters(value.footnotes)
         small = [value.label] if value.label and value.label != "about" else []
         small += filter(None, self._lines(value))
         below = "".join(f"<small>{escape(line)}</small>" for line in small)
@@ -146,13 +131,7 @@ class _Drawing:
         reason = f"{column.title}: {value.reason or 'undefined.'}"
         if reason not in self._reasons:
             self._reasons.append(reason)
-        return f"<sup>{self._reasons.index(reason) + 1}</sup>"
-
-
-def _properties() -> str:
-    kind = theme_type()
-    colours = COLOURS_OF_THEME[kind] | {"line": grid_colour(kind), "text": text_colour(kind)}
-    return ";".join(f"--{name}:{colour}" for name, colour in colours.items())
+        return str(self._reasons.index(reason) + 1)
 
 
 def _origins(values: Iterable[Value]) -> set[str]:
@@ -205,4 +184,6 @@ def _mark(origin: str) -> str:
 
 
 def _letters(letters: Iterable[str]) -> str:
-    return "".join(f"<sup>{escape(letter)}</sup>" for letter in letters)
+    # One element for all: in a cell it hangs beside the number, so that numbers stay aligned.
+    together = ",".join(map(escape, letters))
+    return f"<sup>{together}</sup>" if together else ""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 from core.data.outline import TextOutline, text_outline
-from core.estimate import FLOPS_PER_S, SECONDS_PER_PARAMETER, START_S, pace_here
+from core.estimate import FLOPS_PER_S, START_S, pace_here
 from core.glue.entrants import Entrant, entrants
+from core.glue.planning import work_of
 from core.glue.settings import GlueSettings
 from core.glue.tasks import BUNDLED, TIMED, pieces_of
 from core.sections import DataSettings
@@ -29,24 +30,16 @@ def expected_seconds(settings: GlueSettings) -> tuple[float, bool]:
 
 
 def _seconds(settings: GlueSettings, model: Entrant, task: str) -> float:
-    """Of one score on the reference machine: a backward pass costs two forward passes, then all parameters move."""
+    """Of one score on the reference machine."""
     texts = outline(settings.source, settings.path, task)
-    rows = texts.train + texts.validation
-    train, epochs = min(settings.max_examples or rows, rows), 0 if settings.way == "zero-shot" else settings.epochs
-    updates = epochs * -(-train // settings.batch_size)
-    passes = 3 * epochs * train + texts.test * (2 if task == "MNLI" else 1)
-    return _forward(model, passes * pieces_of(task, settings.max_tokens)) + (
-        updates * model.shape.parameters * SECONDS_PER_PARAMETER
-    )
+    scored = texts.test * (2 if task == "MNLI" else 1)
+    return work_of(settings, model, task, texts.train + texts.validation, scored)[1]
 
 
 def _timed(settings: GlueSettings, model: Entrant) -> float:
     texts = outline(settings.source, settings.path, TIMED)
-    return ONE_AT_A_TIME * _forward(model, texts.test * pieces_of(TIMED, settings.max_tokens))
-
-
-def _forward(model: Entrant, pieces: float) -> float:
-    return 2 * model.shape.encoder_parameters * pieces / FLOPS_PER_S
+    pieces = texts.test * pieces_of(TIMED, settings.max_tokens)
+    return ONE_AT_A_TIME * 2 * model.shape.encoder_parameters * pieces / FLOPS_PER_S
 
 
 @lru_cache(maxsize=64)

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from core import numbers
 from core.errors import DistilleryError
 from core.runs import folder as runs
 from core.runs import worker
 from core.runs.about import started
 from core.runs.remove import remove
-from pages.ui import numbers
 from pages.ui.glue.reading import Job, scores_planned, seconds_left
 from pages.ui.glue.setup import announced
 from pages.ui.text import as_label, show_text

@@ -58,7 +58,10 @@ _remembered: dict[Path, tuple[tuple[int, ...], _Files]] = {}
 
 def read_jobs() -> list[Job]:
     """All jobs, the newest first, the broken ones with their cause."""
-    return [_read_job(folder) for folder in runs.list_jobs()]
+    folders = runs.list_jobs()
+    for gone in set(_remembered).difference(folders):
+        _remembered.pop(gone, None)
+    return [_read_job(folder) for folder in folders]
 
 
 def seconds_left(job: Job) -> float | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from core import paper
+from core import numbers, paper
 from core.glue.as_csv import as_csv
 from core.glue.as_latex import as_latex
 from core.glue.table import Row, Table, Value
@@ -20,7 +20,6 @@ from core.glue.tables import (
     size_speed_table,
     zero_shot_table,
 )
-from pages.ui import numbers
 from pages.ui.glue.ablation import ablation_rows, show_ablation
 from pages.ui.glue.bars import show_bars
 from pages.ui.glue.drawn import compared, show_table
@@ -36,7 +35,8 @@ LEGEND = (
     "Tinted: the best measured here. Empty: not measured. The paper's rows are reported, not measured here."
 )
 NOTHING_YET = (
-    "Nothing has been measured here yet: press Start above, and the rows of this machine fill in below the paper's."
+    "Nothing has been measured here yet: name your GLUE folder under “What is measured, and how”, press Start, and "
+    "this machine's rows fill in below the paper's. The two bundled tasks need no folder."
 )
 
 

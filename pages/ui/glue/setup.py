@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from core import numbers
 from core.errors import DistilleryError
 from core.glue.planning import check_job
 from core.glue.settings import GlueSettings
 from core.runs import folder as runs
 from core.runs import worker
 from core.settings_file import SettingsError
-from pages.ui import numbers
 from pages.ui.form import KEPT
 from pages.ui.glue import choices, fields
 from pages.ui.glue.expected import expected_seconds

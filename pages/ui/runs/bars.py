@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from pages.ui import marks, numbers
+from core import numbers
+from pages.ui import marks
 from pages.ui.origin import measured_badge
 from pages.ui.stacks import theme_type
 from pages.ui.theme import TEACHER, grid_colour, text_colour

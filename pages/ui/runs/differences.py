@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 from pydantic import BaseModel
 
+from core import numbers
 from core.config import Settings, extra
-from pages.ui import numbers
 from pages.ui.form import SECTIONS
 from pages.ui.text import clean
 

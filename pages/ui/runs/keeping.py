@@ -7,10 +7,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from core import numbers
 from core.errors import DistilleryError
 from core.runs.disk import checkpoints, sizes
 from core.runs.tensorboard import FOLDER, is_written, refresh_tensorboard, remove_tensorboard, write_tensorboard
-from pages.ui import numbers
 from pages.ui.runs.table import megabytes
 from pages.ui.watch import attempt
 

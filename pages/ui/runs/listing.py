@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from core import numbers
 from core.config import Settings, extra
 from core.runs.folder import run_folder
 from core.runs.table import RunRow, list_rows
-from pages.ui import numbers
 from pages.ui.form import KEPT
 from pages.ui.recipe import describe
 from pages.ui.runs.removing import ask_to_remove

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from core import numbers
 from core.config import is_control
 from core.runs.curves import AXES, Along
 from core.runs.feed import SCORE_CURVES
-from pages.ui import numbers
 from pages.ui.stacks import theme_type
 from pages.ui.theme import TEACHER, grid_colour, text_colour
 

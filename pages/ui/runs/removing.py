@@ -6,11 +6,11 @@ from pathlib import Path
 
 import streamlit as st
 
+from core import numbers
 from core.errors import DistilleryError
 from core.runs.about import run_name
 from core.runs.disk import size_mb
 from core.runs.remove import remove, why_not
-from pages.ui import numbers
 from pages.ui.runs.table import KEY, megabytes
 from pages.ui.text import as_label, show_text
 

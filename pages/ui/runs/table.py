@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from core import numbers
 from core.runs.folder import ENDED
 from core.runs.table import RunRow
-from pages.ui import numbers
 from pages.ui.recipe import data_in_words, in_short
 from pages.ui.text import clean
 

@@ -6,12 +6,13 @@ from html import escape
 
 import streamlit as st
 
-from core import paper
+from core import numbers, paper
+from core.numbers import milliseconds
 from core.speed.measurement import Cell
 from core.speed.standing import MeasuredRun, Pace, Sizes, pace_at_the_end, pace_of, reported, sizes_of
-from pages.ui import marks, numbers
+from pages.ui import marks
 from pages.ui.origin import demo_scale_badge, measured_badge
-from pages.ui.speed.words import milliseconds, of_cell, one_pass
+from pages.ui.speed.words import of_cell, one_pass
 from pages.ui.stacks import theme_type
 from pages.ui.theme import STUDENT, grid_colour, text_colour
 

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
+from core import numbers
+from core.numbers import megabytes, milliseconds
 from core.speed.measurement import Cell
 from core.speed.standing import MeasuredRun, Standing, closest, reported, smallest_keeping
-from pages.ui import marks, numbers
-from pages.ui.speed.words import megabytes, milliseconds, of_cell, one_pass
+from pages.ui import marks
+from pages.ui.speed.words import of_cell, one_pass
 from pages.ui.stacks import theme_type
 from pages.ui.text import as_label
 from pages.ui.theme import CONTROL, STUDENT, TEACHER, grid_colour, text_colour

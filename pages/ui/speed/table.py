@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import isnan, nan
-from typing import TYPE_CHECKING, Literal
+from html import escape
+from math import isnan
+from typing import Literal
 
 import streamlit as st
 
-from core import paper
+from core import numbers, paper
+from core.numbers import megabytes, milliseconds
 from core.speed.measurement import Cell, Device, FormMeasured, Measurement
 from core.speed.standing import reported
-from pages.ui import numbers
-from pages.ui.speed.words import DEVICES, form_name, megabytes, milliseconds
-
-if TYPE_CHECKING:
-    from pandas.io.formats.style import Styler
+from pages.ui.speed.words import DEVICES, form_name
+from pages.ui.tables import frame
 
 View = Literal["median", "p95", "times"]
 PAPER = ("BERT-base (paper)", "DistilBERT (paper)")
@@ -141,21 +140,19 @@ def _whole_percent(share: float) -> str:
     return numbers.percent(share, 0)
 
 
-def _show(columns: Sequence[Column], names: Sequence[str], alt: str) -> None:
-    st.table(_styled(columns, names), border="horizontal", alt=alt)
+def _show(columns: Sequence[Column], names: Sequence[str], title: str) -> None:
+    heads = "".join(f'<th scope="col">{escape(column.title)}</th>' for column in columns)
+    rows = "".join(_row(name, place, columns) for place, name in enumerate(names))
+    head = f'<thead><tr><th class="first" scope="col"></th>{heads}</tr></thead>'
+    st.html(frame(f"{head}<tbody>{rows}</tbody>", title, widest_rem=24 + 9 * len(columns)))
 
 
-def _styled(columns: Sequence[Column], names: Sequence[str]) -> Styler:
-    """Columns of real numbers stand to the right, so that their digits are below each other; the best ones are bold."""
-    from pandas import DataFrame
-
-    # Numbers, not words: only those are set to the right, with their headings.
-    table = DataFrame({column.title: list(map(_number, column.values)) for column in columns}, index=list(names))
-    style = table.style.format({column.title: column.written for column in columns})
-    for column in columns:
-        style = style.map(lambda value, best=column.best: "font-weight: 700" if value == best else "", [column.title])
-    return style
+def _row(name: str, place: int, columns: Sequence[Column]) -> str:
+    cells = (column.values[place] for column in columns)
+    cells = "".join(_cell(column, value) for column, value in zip(columns, cells, strict=True))
+    return f'<tr><th class="first" scope="row">{escape(name)}</th>{cells}</tr>'
 
 
-def _number(value: float | None) -> float:
-    return nan if value is None else float(value)
+def _cell(column: Column, value: float | None) -> str:
+    kind = ' class="missing"' if value is None else ' class="best"' if value == column.best else ""
+    return f"<td{kind}><span>{escape(column.written(value))}</span></td>"

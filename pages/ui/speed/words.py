@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import time
 
+from core import numbers
+from core.numbers import plural
 from core.speed.measurement import Cell, Device, FormMeasured, Measurement, Runtime
-from pages.ui import numbers
-from pages.ui.numbers import plural
 
 DEVICES: dict[Device, str] = {"cpu": "Processor", "cuda": "GPU", "mps": "GPU (Apple)"}
 RUNTIMES: dict[Runtime, str] = {"torch": "", "onnx": ", ONNX", "int8": ", ONNX int8"}
 BUSY = 0.5
 """Load for each core above which somebody else was computing as well."""
-
-
-def milliseconds(value: float) -> str:
-    """4.125 to "4.13 ms", 1201.4 to "1 201 ms": a column of times stays in one unit."""
-    return numbers.milliseconds(value) if value < 999.5 else f"{numbers.whole(round(value))}{numbers.THIN}ms"
-
-
-def megabytes(value: float) -> str:
-    """69.57 to "69.6 MB", 1655.2 to "1 655 MB"."""
-    return numbers.megabytes(value) if value < 999.5 else f"{numbers.whole(round(value))}{numbers.THIN}MB"
 
 
 def one_pass(cell: Cell) -> str:

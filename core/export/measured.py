@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from core import paper
+from core.numbers import percent, score, unit, whole
 
-THIN = "\u202f"
-UNKNOWN = "–"
 ONE = {"sentences": "sentence", "pairs": "pair", "masked words": "text"}
 """What a model answers at a time, by what was counted."""
 
@@ -30,28 +29,6 @@ class Row:
     student: Number | None = None
     both: Number | None = None
     paper: str = ""
-
-
-def percent(share: float | None, digits: int = 1) -> str:
-    """0.8628 to "86.3 %"."""
-    return UNKNOWN if share is None else f"{100 * share:.{digits}f}{THIN}%"
-
-
-def score(value: float | None, metric: str) -> str:
-    """A share as "86.2 %", a correlation, which is no share of anything, as "0.862"."""
-    if value is None:
-        return UNKNOWN
-    return f"{value:.3f}".replace("-", "−") if metric == "correlation" else percent(value)
-
-
-def whole(count: float) -> str:
-    """22713986 to "22 713 986" with thin spaces."""
-    return f"{count:,.0f}".replace(",", THIN)
-
-
-def unit(value: float, name: str) -> str:
-    """Three significant digits and a unit: "4.13 ms"."""
-    return f"{value:.3g}{THIN}{name}"
 
 
 def result_rows(results: dict[str, Any]) -> list[Row]:

@@ -34,19 +34,24 @@ def millions(count: float) -> str:
     return f"{count / 1e6:.3g}{THIN}M"
 
 
+def unit(value: float, name: str) -> str:
+    """4.125 ms to "4.13 ms", 1655.2 MB to "1 655 MB"."""
+    return f"{f'{value:.3g}' if value < 999.5 else whole(round(value))}{THIN}{name}"
+
+
 def megabytes(size_mb: float) -> str:
-    """69.6 to "69.6 MB"."""
-    return f"{size_mb:.3g}{THIN}MB"
+    """69.57 to "69.6 MB"."""
+    return unit(size_mb, "MB")
 
 
 def milliseconds(value: float) -> str:
     """4.125 to "4.13 ms"."""
-    return f"{value:.3g}{THIN}ms"
+    return unit(value, "ms")
 
 
-def whole(count: int) -> str:
+def whole(count: float) -> str:
     """6824 to "6 824" with a thin space."""
-    return f"{count:,}".replace(",", THIN)
+    return f"{count:,.0f}".replace(",", THIN)
 
 
 def duration(seconds: float) -> str:
