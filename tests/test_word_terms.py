@@ -25,6 +25,7 @@ from core.distill.word_terms import (
     word_loss_terms,
     word_rows,
 )
+from core.errors import DistilleryError
 from core.models.student import student_for_words
 from core.sections import LossSettings, MaskingSettings, StudentSettings
 from tests.tiny import WORDS, tiny_tokenizer, tiny_word_teacher
@@ -142,6 +143,15 @@ def test_logits_are_those_of_the_plain_models(tokens: Tokens, masker: Masker) ->
         words = word_rows(model, hidden)
         torch.testing.assert_close(words.rows @ words.matrix.T + words.bias, expected, rtol=1e-5, atol=1e-4)
         assert torch.equal(best_words(model.eval(), batch), expected[batch.masked].argmax(-1))
+
+
+def test_answers_that_are_no_numbers_are_refused(tokens: Tokens, masker: Masker) -> None:
+    student, _ = models()
+    (batch,) = batches(tokens, masker, None)
+    with torch.no_grad():
+        student.vocab_transform.weight[0, 0] = float("nan")
+    with pytest.raises(DistilleryError, match="smaller learning rate"):
+        best_words(student.eval(), batch)
 
 
 @POSITIONS

@@ -22,6 +22,8 @@ from core.data.tokens import Tokens, cut_by_length, to_device
 from core.distill import vocabulary_loss as vocabulary
 from core.distill.losses import hidden_cosine_loss
 from core.distill.vocabulary_loss import Weights, WordRows, vocabulary_loss
+from core.errors import DistilleryError
+from core.scoring.predict import NOT_NUMBERS
 from core.sections import LossSettings
 
 MaskedModel = BertForMaskedLM | DistilBertForMaskedLM
@@ -129,8 +131,14 @@ def teacher_loss_terms(teacher: MaskedModel, batch: MaskedBatch) -> dict[str, Te
 
 @torch.no_grad()
 def best_words(model: MaskedModel, batch: MaskedBatch) -> Tensor:
-    """What a model, in evaluation mode, takes for the most probable piece at each hidden place, (M,)."""
-    return vocabulary.best_words(word_rows(model, _hidden_states(model, batch).index_select(0, batch.masked)))
+    """What a model, in evaluation mode, takes for the most probable piece at each hidden place, (M,).
+
+    Raises DistilleryError if an answer is not a number: its most probable piece would be one like any other.
+    """
+    words = word_rows(model, _hidden_states(model, batch).index_select(0, batch.masked))
+    if not torch.isfinite(words.rows).all():
+        raise DistilleryError(NOT_NUMBERS)
+    return vocabulary.best_words(words)
 
 
 def word_rows(model: MaskedModel, hidden: Tensor) -> WordRows:

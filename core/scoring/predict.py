@@ -18,6 +18,12 @@ from core.errors import DistilleryError
 BATCH = 64
 
 
+NOT_NUMBERS = (
+    "The model's answers are not numbers any more, so it cannot be scored. Choose a smaller learning rate, or "
+    "precision fp32, and start again."
+)
+
+
 @torch.inference_mode()
 def predict(model: PreTrainedModel, data: Tokens, compute: Compute, before_batch: Callable[[], None]) -> NDArray:
     """Logits (N, C) in fp32, in the order of the data. The model is left in evaluation mode.
@@ -34,10 +40,7 @@ def predict(model: PreTrainedModel, data: Tokens, compute: Compute, before_batch
             output = model(**inputs_of(model, batch))
         logits[examples] = output.logits.float().cpu().numpy()
     if not np.isfinite(logits).all():
-        raise DistilleryError(
-            "The model's answers are not numbers any more, so it cannot be scored. Choose a smaller learning rate, or "
-            "precision fp32, and start again."
-        )
+        raise DistilleryError(NOT_NUMBERS)
     return logits
 
 
