@@ -193,7 +193,7 @@ def test_a_reader_of_the_score_is_told_what_the_model_has_seen_before(world: Pat
     (entrant,) = entrants(job_settings(models=(StudentModel(run="one"),)))
 
     def notes(task: str, **data: object) -> str:
-        return " ".join(replace(entrant, learned_from=DataSettings(**data)).notes_on(task))
+        return " ".join(replace(entrant, learned_from=DataSettings(**data)).leaks(task))
 
     assert "725 of its 872" in notes("SST-2", source="rotten_tomatoes")
     assert "merged examples of SST-2" in notes("SST-2", source="glue_folder", path="x", split="merged")

@@ -163,6 +163,17 @@ def test_another_split_is_said_and_is_no_part_of_the_macro() -> None:
     assert "macro" not in row(glue_table([[cell("MRPC", 0.7, split="MRPC test")]]), "Student").values
 
 
+def test_a_score_on_texts_that_the_model_had_learned_from_is_compared_with_nothing() -> None:
+    cells = [cell("SST-2", 0.84, "teacher"), cell("SST-2", 0.90, is_leaked=True), cell("RTE", 0.7, "teacher")]
+    cells += [cell("RTE", 0.6), cell("SST-2", 0.80, "control")]
+    table = glue_table([cells])
+    seen, macro = value(table, "Student", "SST-2"), value(table, "Student", "macro")
+    assert seen.number == 90 and seen.kept is None and seen.difference is None and not seen.is_best
+    assert value(table, "Teacher", "SST-2").is_best, "the best of those to whom the test was new"
+    assert macro.tasks == ("RTE",) and "had learned from its development set" in macro.reason
+    assert [bar.task for bar in retained([cells]) if bar.title == "Student"] == ["RTE"]
+
+
 def test_the_macro_is_over_what_is_there_and_called_so() -> None:
     jobs = [[cell("MRPC", 0.8), cell("STS-B", 0.7), cell("CoLA", 0.3), cell("IMDb", 0.99)]]
     table = glue_table(jobs)

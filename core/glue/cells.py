@@ -42,6 +42,8 @@ class Cell:
     reasons: dict[str, str] = field(default_factory=dict)
     mismatched: dict[str, float | None] | None = None
     notes: tuple[str, ...] = ()
+    is_leaked: bool = False
+    """True if the model had learned from texts that it is scored on here; a note says which."""
     elapsed_s: float = 0.0
     compute: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)

@@ -46,8 +46,8 @@ class Entrant:
     folder: Path | None = None
     learned_from: DataSettings | None = None
 
-    def notes_on(self, task: str) -> tuple[str, ...]:
-        """What a reader of its score on a task should know about what it has learned before."""
+    def leaks(self, task: str) -> tuple[str, ...]:
+        """Why its score on a task says nothing: a sentence if it has learned from texts that are scored there."""
         data = self.learned_from
         if data is None:
             return ()

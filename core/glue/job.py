@@ -99,6 +99,7 @@ def _what(settings: GlueSettings, cell: PlannedCell) -> str:
 
 def _keep(setting: Setting, measured: Measured, elapsed_s: float) -> None:
     planned, texts = setting.cell, read_task(setting.settings, setting.cell.task)
+    leaks = setting.entrant.leaks(planned.task)
     cell = Cell(
         model=planned.model,
         role=planned.role,
@@ -116,7 +117,8 @@ def _keep(setting: Setting, measured: Measured, elapsed_s: float) -> None:
         recipe=setting.recipe(texts),
         reasons=measured.score.reasons,
         mismatched=measured.mismatched,
-        notes=(*texts.notes, *setting.entrant.notes_on(planned.task), *measured.notes),
+        notes=(*texts.notes, *leaks, *measured.notes),
+        is_leaked=bool(leaks),
         elapsed_s=round(elapsed_s, 1),
         compute=_facts(setting.compute),
         versions=versions(),

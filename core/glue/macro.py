@@ -17,9 +17,12 @@ DEMO_SCALE = (
 
 
 def with_macro(row: Row) -> Row:
-    """The row with the mean over those of the nine tasks that it has a score for on the official development set."""
+    """The row with the mean over those of the nine tasks that it has a score for on the official development set.
+
+    A task whose development set the model had learned from does not count.
+    """
     found = {task: row.values[task] for task in NINE if task in row.values}
-    tasks = tuple(task for task, value in found.items() if value.number is not None and is_official(value.split))
+    tasks = tuple(task for task, value in found.items() if _counts(value))
     if not tasks:
         return row
     label = "" if len(tasks) == len(NINE) else f"mean of {len(tasks)} of {len(NINE)} tasks"
@@ -58,12 +61,18 @@ def _beside_teacher(value: Value, found: Mapping[str, Value]) -> Value:
     return against(value, value.number - sum(differences) / len(differences))
 
 
+def _counts(value: Value) -> bool:
+    return value.number is not None and is_official(value.split) and not value.is_leaked
+
+
 def _missing(found: Mapping[str, Value], tasks: Sequence[str]) -> str:
     absent = [task for task in NINE if task not in found]
     parts = [f"Not measured: {', '.join(absent)}."] if absent else []
     for task, value in found.items():
         if value.number is None:
             parts.append(f"{task} is undefined: {value.reason}")
+        elif value.is_leaked:
+            parts.append(f"{task} does not count: the model had learned from its development set.")
         elif task not in tasks:
             parts.append(f"{task} was not scored on the official development set.")
     return " ".join(parts)

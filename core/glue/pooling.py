@@ -49,6 +49,11 @@ class Pooled:
         """ "demo scale" where less than the official task was learned from or scored on."""
         return "demo scale" if _is_smaller(self.first) else "measured here"
 
+    @property
+    def is_leaked(self) -> bool:
+        """True if the model had learned from the very texts that it was scored on: its score says nothing."""
+        return self.first.is_leaked
+
     @cached_property
     def value(self) -> Value:
         """As a value of a table; what depends on other rows is left out."""
@@ -70,6 +75,7 @@ class Pooled:
             train_total=cell.train_total,
             parts=self._parts(),
             notes=cell.notes if cell.way == ZERO_SHOT else (),
+            is_leaked=self.is_leaked,
         )
 
     def _parts(self) -> dict[str, float | None]:
@@ -143,8 +149,10 @@ Jobs = Scores | Sequence[Sequence[Cell]]
 
 
 def comparable(one: Pooled | None, other: Pooled | None) -> bool:
-    """True if both were scored on the same examples after learning from equally many, and both have a score."""
+    """True if both have a score on the same examples, new to both, after learning from equally many."""
     if one is None or other is None or one.number is None or other.number is None:
+        return False
+    if one.is_leaked or other.is_leaked:
         return False
     return _scale(one.first) == _scale(other.first)
 

@@ -36,7 +36,8 @@ class Value:
     `parts` holds the metrics that `number` is the mean of, and "mismatched" for MNLI, in points.
     `tasks` are the tasks a macro score is the mean of, and `same_tasks` the paper's mean over just these, by model.
     `footnotes` are letters; the table has their texts. `notes` are sentences about this number alone. `label` must be
-    shown with the number ("about", "mean of 3 of 9 tasks"); "" if there is nothing to say.
+    shown with the number ("about", "mean of 3 of 9 tasks"); "" if there is nothing to say. `is_leaked`: the model had
+    learned from what it was scored on, so the number is compared with nothing.
     """
 
     number: float | None
@@ -51,6 +52,7 @@ class Value:
     majority: float | None = None
     over_majority: float | None = None
     is_best: bool = False
+    is_leaked: bool = False
     label: str = ""
     reason: str = ""
     examples: int | None = None
@@ -165,7 +167,7 @@ def with_best(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[Row, ...]
 
 def _best(rows: Sequence[Row], column: Column) -> float | None:
     values = [row.values[column.key] for row in rows if row.is_measured and column.key in row.values]
-    values = [value for value in values if value.number is not None]
+    values = [value for value in values if value.number is not None and not value.is_leaked]
     if len(values) < 2 or not column.better or len({value.tasks for value in values}) > 1:
         return None
     return (max if column.better == "higher" else min)(value.number for value in values)
@@ -173,7 +175,7 @@ def _best(rows: Sequence[Row], column: Column) -> float | None:
 
 def _marked(row: Row, best: dict[str, float | None]) -> Row:
     values = {
-        key: replace(value, is_best=True) if value.number is not None and value.number == best.get(key) else value
+        key: replace(value, is_best=not value.is_leaked and value.number is not None and value.number == best.get(key))
         for key, value in row.values.items()
     }
     return replace(row, values=values)

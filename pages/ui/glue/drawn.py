@@ -45,6 +45,8 @@ def show_table(table: Table, lines: Lines | None = None, legend: str = "") -> No
 
 def compared(value: Value) -> Iterable[str]:
     """Below a score: the difference to the teacher in points, and the per cent of its score that was kept."""
+    if value.is_leaked:
+        yield "seen before"
     if value.difference is not None:
         yield signed(value.difference)
     if value.kept is not None:
