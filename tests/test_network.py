@@ -19,6 +19,7 @@ import pytest
 from transformers import BertForPreTraining
 
 from core import network
+from core.models.announced import is_as_announced
 from tests.serving import ROOT, server_environment
 from tests.test_teacher import as_on_the_hub, write
 
@@ -51,6 +52,8 @@ class Hub:
 
     def __init__(self, files: Path) -> None:
         self.files, self.asked, self.tokens = files, [], []
+        self.changed = ""
+        """The file that is not sent as it was announced."""
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -74,7 +77,8 @@ class Hub:
                 self.send_header("Content-Length", str(len(found)))
                 self.end_headers()
                 if with_body:
-                    self.wfile.write(found)
+                    is_changed = path.rpartition("/")[2] == hub.changed
+                    self.wfile.write(found[:-1] + bytes([found[-1] ^ 1]) if is_changed else found)
 
             def log_message(self, *arguments: object) -> None:
                 """Nobody reads it."""
@@ -201,6 +205,22 @@ def test_a_teacher_is_fetched_once_and_only_its_plain_files(hub, ask, tmp_path) 
     hub.close()
     loaded = ask(LOAD)
     assert loaded["fingerprint"] == fetched["fingerprint"] and loaded["words"] > 50
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
+def test_a_file_that_is_not_the_announced_one_is_refused_and_fetched_anew(hub, ask, name) -> None:
+    switched_on = {"HF_ENDPOINT": hub.address, network.SWITCH: "1"}
+    hub.changed = name
+    said = ask(LOAD, **switched_on)
+    assert said["error"].startswith(f"The file {name} of {MODEL} is not the one that the Hub announced")
+    hub.changed = ""
+    assert ask(LOAD, **switched_on)["words"] > 50
+
+
+def test_small_files_are_held_against_the_hash_of_git(tmp_path) -> None:
+    (tmp_path / "ce013625030ba8dba906f756967f9e9ca394464a").write_bytes(b"hello\n")
+    (tmp_path / "ce013625030ba8dba906f756967f9e9ca394464b").write_bytes(b"hello\n")
+    assert [is_as_announced(path) for path in sorted(tmp_path.iterdir())] == [True, False]
 
 
 @pytest.mark.parametrize(

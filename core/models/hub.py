@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from core import libraries, network
+from core.models.announced import check_as_announced
 from core.models.folder import CONFIG, NEEDED, TOKENIZER, VOCABULARY, WEIGHTS
 from core.models.weights import ModelError
 
@@ -72,7 +73,8 @@ def fetch_file(hub_id: str, name: str) -> Path:
 def fetch_model(hub_id: str) -> Path:
     """The folder of a model, fetched unless it is here: configuration, safetensors and tokenizer, nothing else.
 
-    Raises ModelError if the network is off, the Hub is silent, or the model has no safetensors.
+    Raises ModelError if the network is off, the Hub is silent, the model has no safetensors, or a file is not the one
+    that was announced.
     """
     if found := cached_model(hub_id):
         return found
@@ -89,6 +91,7 @@ def fetch_model(hub_id: str) -> Path:
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise ModelError(f"The model {hub_id} on the Hub has no {name}; choose one that has.")
+    check_as_announced([folder / name for name in NEEDED if (folder / name).is_file()], hub_id)
     if found := cached_model(hub_id):
         return found
     raise ModelError(f"The model {hub_id} on the Hub has no {TOKENIZER} and no {VOCABULARY}; choose one that has.")
