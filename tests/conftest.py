@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setenv("DISTILLERY_HOME", str(folder))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def nobody_goes_on_training() -> Iterator[None]:
+    """A thread that a test leaves behind would train what later tests queue, and draw from their chance."""
+    yield
+    assert not [thread for thread in threading.enumerate() if thread.name == "training"], "a worker was left running"
 
 
 @pytest.fixture

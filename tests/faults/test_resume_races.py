@@ -19,6 +19,7 @@ from core.runs import worker as worker_module
 from core.runs.events import read_events
 from core.runs.execute import execute
 from core.runs.resume import request_resume
+from core.runs.worker import Worker
 from tests.broken_runs import new_run, outcome, stop_after_update
 from tests.faults.phases import Living
 from tests.serving import ROOT
@@ -69,10 +70,11 @@ def test_resumed_by_six_at_once_it_is_trained_once(world: Path, monkeypatch: pyt
     trained: list[str] = []
     train = worker_module.execute
     monkeypatch.setattr(worker_module, "execute", lambda *rest: (trained.append("once"), train(*rest))[1])
+    worker = Worker()
 
     def resume(_: int) -> str:
         try:
-            worker_module.resume(folder)
+            worker.resume(folder)
         except DistilleryError as error:
             return str(error)
         return ""
@@ -82,6 +84,7 @@ def test_resumed_by_six_at_once_it_is_trained_once(world: Path, monkeypatch: pyt
     deadline = time.monotonic() + LIMIT_S
     while runs.read_status(folder).state not in runs.ENDED and time.monotonic() < deadline:
         time.sleep(0.02)
+    worker.shutdown(LIMIT_S)
     assert trained == ["once"] and "" in answers
     assert all("so there is nothing to resume" in answer for answer in answers if answer)
     steps = [event["step"] for event in read_events(folder / "metrics.jsonl")[0] if event["event"] == "step"]
