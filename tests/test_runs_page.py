@@ -344,8 +344,8 @@ def test_runs_are_sorted_ticked_and_compared(page: Page, server: Server, world: 
     assert page.locator("td.loss svg polyline").count() == 3
     assert not axe(page)
 
-    page.get_by_role("checkbox", name="Choose Copied").check()
-    page.get_by_role("checkbox", name="Choose Control").check()
+    for name in ("Copied", "Control"):
+        page.get_by_role("checkbox", name=f"Choose {name}").check()
     expect(page.get_by_role("button", name="Compare", exact=True)).to_be_enabled()
     page.get_by_role("button", name="Compare", exact=True).click()
     expect(page.get_by_role("heading", name="Runs beside each other")).to_be_visible()
@@ -361,6 +361,28 @@ def test_runs_are_sorted_ticked_and_compared(page: Page, server: Server, world: 
     expect(page.get_by_role("heading", name="Settings that differ")).to_be_visible(timeout=2 * LIMIT_MS)
     settled(page)
     assert not axe(page)
+
+
+SINCE_TWO_TICKS = """async (all, between) => {
+    const boxes = all.slice(0, 2)
+    boxes[0].click()
+    await new Promise(done => setTimeout(done, between))
+    boxes[1].click()
+    const seen = []
+    for (const end = performance.now() + 1500; performance.now() < end; ) {
+        await new Promise(requestAnimationFrame)
+        seen.push(boxes.every(box => box.checked))
+    }
+    boxes.forEach(box => box.click())
+    return seen
+}"""
+
+
+@pytest.mark.parametrize("between_ms", [0, 20, 60])
+def test_the_answer_to_one_tick_does_not_take_back_the_next(page: Page, server: Server, between_ms: int):
+    visit(page, f"{server.url}/runs")
+    expect(page.locator("td.name a")).to_have_count(3, timeout=2 * LIMIT_MS)
+    assert all(page.locator("tr[data-run] input").evaluate_all(SINCE_TWO_TICKS, between_ms))
 
 
 def test_a_run_is_opened_named_and_found_again_by_its_address(page: Page, server: Server, world: Path):

@@ -11,7 +11,7 @@ from core.errors import DistilleryError
 from core.runs.about import run_name
 from core.runs.disk import size_mb
 from core.runs.remove import remove, why_not
-from pages.ui.runs.table import KEY, megabytes
+from pages.ui.runs.table import megabytes
 from pages.ui.text import as_label, show_text
 
 SAID = "runs-removed"
@@ -59,8 +59,6 @@ def remove_runs(folders: list[Path]) -> None:
     if removed:
         said.append(f"{removed} {numbers.plural('run', removed)} deleted.")
     st.session_state[SAID] = said
-    if KEY in st.session_state:
-        st.session_state[KEY]["chosen"] = []
     st.query_params.clear()
 
 

@@ -21,7 +21,8 @@ class RunTable {
   update({ data, setStateValue, setTriggerValue }) {
     this.tell = chosen => setStateValue("chosen", chosen)
     this.open = id => setTriggerValue("open", id)
-    this.chosen = new Set(data.chosen)
+    // Python's answer to one tick can arrive after the next: once drawn, what is ticked is known here first.
+    this.chosen ??= new Set(data.chosen)
     const written = JSON.stringify([data.rows, data.columns])
     if (written !== this.written) {
       this.written = written
