@@ -13,7 +13,7 @@ from pages.ui.draft import Draft, read_draft
 from pages.ui.plan import show_plan
 from pages.ui.recipe import show_objective, show_recipe
 from pages.ui.text import as_label
-from pages.ui.watch import new_run, show_queue, show_run, submit
+from pages.ui.watch import DEMO_STARTED, new_run, show_queue, show_run, submit
 
 NEXT_RUN = "next-run-id"
 
@@ -64,6 +64,8 @@ def _show_start(draft: Draft) -> None:
     show_plan(draft.settings, draft.plan)
 
 
+# The last of several quick clicks on the demo can arrive only here: the next visit to Home must not lead back.
+st.session_state.pop(DEMO_STARTED, None)
 run_id = st.query_params.get("run")
 active = worker.active_run()
 if run_id is None and active is not None and "new" not in st.query_params:

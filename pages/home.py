@@ -16,7 +16,7 @@ from pages.ui.origin import measured_badge, paper_badge
 from pages.ui.result import read_result
 from pages.ui.stacks import show_distillation
 from pages.ui.text import as_label
-from pages.ui.watch import submit
+from pages.ui.watch import DEMO_STARTED, submit
 
 DEMO_RUN = "demo-run-id"
 
@@ -26,7 +26,7 @@ def start_demo(run_id: str) -> None:
     if not submit(Settings(name="Demo"), run_id):
         return
     st.session_state[DEMO_RUN] = runs.new_run_id()
-    st.session_state["demo-started"] = run_id
+    st.session_state[DEMO_STARTED] = run_id
 
 
 def show_promises() -> None:
@@ -68,7 +68,7 @@ def _show_run(folder: Path, results: dict) -> None:
             st.switch_page("../runs.py", query_params={"run": folder.name})
 
 
-if (run_id := st.session_state.pop("demo-started", None)) is not None:
+if (run_id := st.session_state.pop(DEMO_STARTED, None)) is not None:
     st.switch_page("../distill.py", query_params={"run": run_id})
 
 words, picture = st.columns([5, 4], gap="large", vertical_alignment="center")

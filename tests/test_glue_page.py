@@ -200,7 +200,7 @@ def test_running_says_what_it_does_how_far_it_is_and_can_be_stopped(home):
     assert progress.text.startswith("1 of 3 scores") and progress.value == 46
     assert "84.6" in html_of(at), "finished scores are there while the others are measured"
     assert button(at, "Add to the queue")
-    at.button(key=f"glue-stop-{folder.name}").click()
+    at.button(key=f"stop-{folder.name}").click()
     draw(at)
     assert runs.stop_requested(folder) and "Stopping after the current step." in words(at)
 

@@ -77,6 +77,14 @@ def test_the_demo_is_one_run_with_the_default_settings():
     assert "Nothing yet" in words(draw(at.switch_page(HOME))), "Home can be visited again"
 
 
+def test_a_late_click_on_the_demo_does_not_take_the_next_visit_to_home_away(nothing_trains):
+    at = press(open_page(HOME), "Start the demo")
+    # The last of several quick clicks is answered when the run is on the screen already.
+    at.session_state["demo-started"] = asked_for(at)
+    draw(at.switch_page(DISTIL))
+    assert "Nothing yet" in words(draw(at.switch_page(HOME)))
+
+
 # --- Distil: starting and the queue -----------------------------------------------------------------------------
 
 

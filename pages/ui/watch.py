@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
 
@@ -21,6 +22,9 @@ from pages.ui.recipe import describe
 from pages.ui.replay import show_replay
 from pages.ui.result import show_result
 from pages.ui.text import as_label, show_text
+
+DEMO_STARTED = "demo-started"
+"""The demo's run, from the click on Home until the page that shows it is there."""
 
 STATE_COLOURS: dict[str, str] = {
     "queued": "gray",
@@ -98,15 +102,7 @@ def _show_title(folder: Path, name: str, status: runs.Status) -> None:
             st.badge(status.state, color=STATE_COLOURS[status.state])
         st.space("stretch")
         if status.state not in runs.ENDED:
-            st.button(
-                "Stop",
-                key=f"stop-{folder.name}",
-                icon=":material/stop:",
-                disabled=status.state == "stopping",
-                help="Ends after the current step. What the student has learned is kept.",
-                on_click=attempt,
-                args=(runs.request_stop, folder),
-            )
+            show_stop(folder, status, kept="What the student has learned is kept.")
         elif st.button("All about this run", key="on-runs", help="Its files, checkpoints, export and notes."):
             st.switch_page("../runs.py", query_params={"run": folder.name})
         st.button("Set up another run", key="another", on_click=new_run)
@@ -156,12 +152,25 @@ def show_end(folder: Path, status: runs.Status) -> None:
         show_compare_stopped(folder)
 
 
-def show_resume(folder: Path) -> None:
-    """The button that lets a run go on."""
+def show_stop(folder: Path, status: runs.Status, kept: str) -> None:
+    """The button that ends a run or job; `kept` says what is not lost by it."""
+    st.button(
+        "Stop",
+        key=f"stop-{folder.name}",
+        icon=":material/stop:",
+        disabled=status.state == "stopping",
+        help=f"Ends after the current step. {kept}",
+        on_click=attempt,
+        args=(runs.request_stop, folder),
+    )
+
+
+def show_resume(folder: Path, key: str = "resume", type: Literal["primary", "secondary"] = "primary") -> None:
+    """The button that lets a run or job go on."""
     st.button(
         "Resume",
-        key="resume",
-        type="primary",
+        key=key,
+        type=type,
         icon=":material/play_arrow:",
         help="Goes on from the last checkpoint, exactly as if it had never stopped.",
         on_click=attempt,

@@ -15,7 +15,7 @@ from core.runs.remove import remove
 from pages.ui.glue.reading import Job, scores_planned, seconds_left
 from pages.ui.glue.setup import announced
 from pages.ui.text import as_label, show_text
-from pages.ui.watch import STATE_COLOURS, attempt
+from pages.ui.watch import STATE_COLOURS, show_resume, show_stop
 
 ASKED = "glue-delete"
 SHOWN_AT_ONCE = 20
@@ -60,15 +60,7 @@ def _show_busy(job: Job) -> None:
             st.badge(status.state, color=STATE_COLOURS.get(status.state, "blue"))
             show_text(_busy_sentence(job))
             st.space("stretch")
-            st.button(
-                "Stop",
-                key=f"glue-stop-{job.folder.name}",
-                icon=":material/stop:",
-                disabled=status.state == "stopping",
-                help="Ends after the current step. What was measured and learned is kept.",
-                on_click=attempt,
-                args=(runs.request_stop, job.folder),
-            )
+            show_stop(job.folder, status, kept="What was measured and learned is kept.")
         if status.total_steps:
             st.progress(min(1.0, status.step / status.total_steps), text=_progress(job, planned))
 
@@ -77,8 +69,7 @@ def _busy_sentence(job: Job) -> str:
     assert job.status is not None
     if job.state != "queued":
         return job.status.sentence
-    busy = worker.active_run() or worker.active_job()
-    when = "when the run before it has ended" if busy else "in a moment"
+    when = "when the one before it has ended" if worker.at_work() else "in a moment"
     return f"{_title(job)} waits for its turn. It begins {when}."
 
 
@@ -97,14 +88,7 @@ def _show_ended(job: Job) -> None:
 
 
 def _resume(job: Job, place: str) -> None:
-    st.button(
-        "Resume",
-        key=f"glue-resume-{place}-{job.folder.name}",
-        icon=":material/play_arrow:",
-        help="Goes on from the last checkpoint, exactly as if it had never stopped.",
-        on_click=attempt,
-        args=(worker.resume, job.folder),
-    )
+    show_resume(job.folder, f"glue-resume-{place}-{job.folder.name}", "secondary")
 
 
 def _show_past(job: Job) -> None:
