@@ -11,8 +11,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 SOURCE = "Sanh et al. 2019, arXiv:1910.01108"
-ORIGIN = f"Reported by {SOURCE}, on development sets, median of 5 seeds. Not measured here."
-COURSE_ORIGIN = "Reported by the course project that this software grew from. Not measured here."
 
 MACRO = "macro"
 GLUE_TASKS = ("CoLA", "MNLI", "MRPC", "QNLI", "QQP", "RTE", "SST-2", "STS-B", "WNLI")

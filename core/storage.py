@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import secrets
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from core.errors import DistilleryError
 
 PROJECT = Path(__file__).resolve().parents[1]
+MOST_DIGITS = 18
 
 
 class BrokenRun(DistilleryError):
@@ -60,15 +62,32 @@ def write_json(path: Path, value: Any, durable: bool = True) -> None:
         sync(path.parent)
 
 
+def parse_json(text: str | bytes) -> Any:
+    """JSON whose whole numbers fit into 64 bits. Raises ValueError, or RecursionError for brackets without end."""
+    return json.loads(text, parse_int=_whole)
+
+
+def _whole(digits: str) -> int:
+    # Python reads numbers of any length; no chart, clock or file takes a step or a time that no run can reach.
+    if len(digits) > MOST_DIGITS:
+        raise ValueError(f"the number {digits[:MOST_DIGITS]}… is too long")
+    return int(digits)
+
+
 def read_json(path: Path) -> Any:
     """A JSON object from a run folder. Raises BrokenRun, naming the file, if it is missing or not one."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise BrokenRun(f"{path.parent.name}/{path.name} cannot be read: {error}") from error
     if not isinstance(value, dict):
         raise BrokenRun(f"{path.parent.name}/{path.name} does not hold a JSON object.")
     return value
+
+
+def is_number(value: Any) -> bool:
+    """True for a finite number as `parse_json` gives it; a bool is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def sync(path: Path) -> None:

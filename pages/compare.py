@@ -9,6 +9,7 @@ import streamlit as st
 from core import numbers
 from core.errors import DistilleryError
 from core.runs.comparable import RunToCompare, comparable_runs
+from pages.ui.chooser import choose_run
 from pages.ui.compare.blind import show_blind
 from pages.ui.compare.file import show_file
 from pages.ui.compare.inside import show_inside
@@ -47,13 +48,8 @@ def show_unusable(unusable: list[RunToCompare], expanded: bool = False) -> None:
 def choose(usable: list[RunToCompare], unusable: list[RunToCompare]) -> RunToCompare:
     """The run in the address, or the newest finished one, until another is chosen."""
     by_id = {run.run_id: run for run in usable}
-    asked = st.query_params.get("run")
-    if st.session_state.get(RUN) not in by_id:
-        st.session_state[RUN] = asked if asked in by_id else usable[0].run_id
-    chosen = st.selectbox("Run", list(by_id), format_func=lambda run_id: describe(by_id[run_id]), key=RUN)
-    if asked is not None and asked not in by_id:
-        st.warning(as_label(f"{why_not(asked, unusable)} The newest run is shown instead.", 300))
-    st.query_params["run"] = chosen
+    describe_one, refuse = (lambda run_id: describe(by_id[run_id])), (lambda run_id: why_not(run_id, unusable))
+    chosen = choose_run(list(by_id), RUN, describe_one, refuse)
     if by_id[chosen].state != "finished":
         st.caption("This run ended early, so its student has not learned all it could.")
     return by_id[chosen]

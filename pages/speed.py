@@ -11,6 +11,7 @@ from core.runs.table import RunRow
 from core.speed.forms import forms_of, weights_of
 from core.speed.measurement import BATCHES, LENGTHS, Cell, Measurement, others
 from core.speed.standing import MeasuredRun, measured_runs, sizes_of, standing
+from pages.ui.chooser import choose_run
 from pages.ui.form import KEPT
 from pages.ui.origin import paper_badge
 from pages.ui.speed.gauges import show_paper, show_promises, why_not_smaller
@@ -44,14 +45,12 @@ def show_empty(unusable: list[tuple[RunRow, str]]) -> None:
 def choose(found: list[MeasuredRun]) -> MeasuredRun:
     """The run in the address, or the newest, until another is chosen."""
     by_id = {run.run_id: run for run in found}
-    asked = st.query_params.get("run")
-    if st.session_state.get(RUN) not in by_id:
-        st.session_state[RUN] = asked if asked in by_id else found[0].run_id
-    chosen = st.selectbox("Run", list(by_id), format_func=lambda run_id: describe(by_id[run_id]), key=RUN)
-    if asked is not None and asked not in by_id:
-        st.warning(as_label(f"There is nothing to weigh in the run {asked[:80]!r}. The newest is shown instead.", 300))
-    st.query_params["run"] = chosen
-    return by_id[chosen]
+    return by_id[choose_run(list(by_id), RUN, lambda run_id: describe(by_id[run_id]), why_not)]
+
+
+def why_not(run_id: str) -> str:
+    """Why the run in the address cannot be shown."""
+    return f"There is nothing to weigh in the run {run_id[:80]!r}."
 
 
 def describe(run: MeasuredRun) -> str:

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from core import paper
+from core.cli import ablation as cli
 from core.config import Settings, is_control
 from core.errors import DistilleryError
 from core.runs import ablation, worker
 from core.runs import folder as runs
 from core.runs.execute import execute
-from core.runs.owner import this_process
 from core.sections import LossSettings, StudentSettings
 from tests.made_runs import RESULTS, SCORE_RESULTS, make_run
 from tests.small_runs import settings_of
@@ -147,15 +147,16 @@ def test_other_runs_are_no_ablations(home, nothing_trains):
     assert ablation.groups() == []
 
 
-def test_six_real_runs_finish_from_the_terminal(capsys):
+def test_six_real_runs_finish_from_the_terminal(capsys, monkeypatch):
     base = settings_of("training.epochs=1")
     states = []
 
-    def train(folder: Path) -> int:
+    def train(folder: Path, leaving: threading.Event) -> int:
         states.append(execute(folder))
         return 0
 
-    assert ablation.from_terminal(base, train, threading.Event(), this_process()) == 0
+    monkeypatch.setattr(cli, "carry_out", train)
+    assert cli.carry_out_all(base, threading.Event()) == 0
     (group,) = ablation.groups()
     rows = ablation.read_ablation(group)
     assert states == ["finished"] * 6 and all(each.score is not None for each in rows)
@@ -164,15 +165,16 @@ def test_six_real_runs_finish_from_the_terminal(capsys):
     assert "Without soft targets" in printed and "-2.96" in printed and "Compare the order" in printed
 
 
-def test_a_signal_stops_the_rest(capsys):
+def test_a_signal_stops_the_rest(capsys, monkeypatch):
     leaving = threading.Event()
 
-    def train(folder: Path) -> int:
+    def train(folder: Path, leaving: threading.Event) -> int:
         leaving.set()
         runs.request_stop(folder)
         return 3
 
-    assert ablation.from_terminal(settings_of(), train, leaving, this_process()) == 3
+    monkeypatch.setattr(cli, "carry_out", train)
+    assert cli.carry_out_all(settings_of(), leaving) == 3
     (group,) = ablation.groups()
     assert {each.state for each in ablation.read_ablation(group)} == {"stopped"}
     assert "stopped" in capsys.readouterr().out

@@ -304,6 +304,7 @@ BROKEN: dict[str, bytes | dict[str, Any]] = {
     "not UTF-8": b'{"state": "\xff"}',
     "UTF-16": json.dumps(GOOD).encode("utf-16"),
     "deep": b"[" * 10_000,
+    "401 digits": b'{"state": "running", "sentence": "", "step": 1' + b"0" * 400 + b"}",
     "5000 digits": b'{"step": ' + b"1" * 5000 + b"}",
     "no state": {"sentence": "x"},
     "a foreign file": {"version": 3, "training": True},
@@ -407,7 +408,18 @@ def test_a_torn_last_line_is_not_there_yet_and_is_seen_once_it_is_whole(tmp_path
 
 
 @pytest.mark.parametrize(
-    "garbage", [b"\0" * 50, b"{half", b"[1]", b"null", b"\xff\xfe", b"[" * 10_000, b"", b"1" * 5000]
+    "garbage",
+    [
+        b"\0" * 50,
+        b"{half",
+        b"[1]",
+        b"null",
+        b"\xff\xfe",
+        b"[" * 10_000,
+        b"",
+        b"1" * 5000,
+        b'{"step":1%s}' % (b"0" * 18),
+    ],
 )
 def test_a_line_that_is_no_event_is_passed_over(run: Path, garbage: bytes) -> None:
     (run / "metrics.jsonl").write_bytes(b'{"step":1}\n' + garbage + b'\n{"step":2}\n')

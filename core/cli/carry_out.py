@@ -8,6 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
+from core.cli.report import report
 from core.runs import folder as runs
 from core.runs import worker
 
@@ -31,6 +32,13 @@ def carry_out(folder: Path, leaving: threading.Event) -> int:
     status = runs.read_status(folder)
     print(f"{status.state}: {status.sentence}")
     return {"finished": FINISHED, "stopped": STOPPED}.get(status.state, FAILED)
+
+
+def carry_out_and_report(folder: Path, leaving: threading.Event) -> int:
+    """The same, and then what was measured."""
+    code = carry_out(folder, leaving)
+    report(folder)
+    return code
 
 
 def leave_on_signals() -> threading.Event:

@@ -6,8 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any, get_args
 
-from core.cli.carry_out import carry_out, leave_on_signals
-from core.cli.report import report
+from core.cli.carry_out import carry_out_and_report, leave_on_signals
 from core.glue.settings import GlueSettings, TaskName, parse_glue
 from core.runs import folder as runs
 from core.runs.owner import this_process
@@ -54,9 +53,7 @@ def score(options: argparse.Namespace) -> int:
     leaving = leave_on_signals()
     # Reserved for this process: a dashboard on the same folder shows the job, but does not take it.
     folder = runs.create_job(settings, runs.new_run_id(), owner=this_process())
-    code = carry_out(folder, leaving)
-    report(folder)
-    return code
+    return carry_out_and_report(folder, leaving)
 
 
 def job_settings(options: argparse.Namespace) -> GlueSettings:

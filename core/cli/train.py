@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any, get_args
 
-from core.cli.carry_out import FINISHED, carry_out, leave_on_signals
+from core.cli.carry_out import FINISHED, carry_out_and_report, leave_on_signals
 from core.cli.report import report
 from core.config import Objective, Settings, starting_point
 from core.runs import folder as runs
@@ -62,17 +62,14 @@ def _distil(options: argparse.Namespace) -> int:
     settings = _settings(options)
     leaving = leave_on_signals()
     folder = runs.create_run(settings, runs.new_run_id(), owner=this_process())
-    code = carry_out(folder, leaving)
-    report(folder)
-    return code
+    return carry_out_and_report(folder, leaving)
 
 
 def _ablation(options: argparse.Namespace) -> int:
-    from core.runs.ablation import from_terminal
+    from core.cli.ablation import carry_out_all
 
     settings = _settings(options)
-    leaving = leave_on_signals()
-    return from_terminal(settings, lambda folder: carry_out(folder, leaving), leaving, this_process())
+    return carry_out_all(settings, leave_on_signals())
 
 
 def _resume(options: argparse.Namespace) -> int:
@@ -83,9 +80,7 @@ def _resume(options: argparse.Namespace) -> int:
         report(folder)
         return FINISHED
     request_resume(folder, owner=this_process())
-    code = carry_out(folder, leaving)
-    report(folder)
-    return code
+    return carry_out_and_report(folder, leaving)
 
 
 def _run_or_job(path: Path) -> Path:

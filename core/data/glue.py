@@ -94,7 +94,6 @@ _ALL = (
 TASKS = {task.name: task for task in _ALL}
 
 MNLI_MISMATCHED = "dev_mismatched.tsv"
-MNLI_MISMATCHED_SIZE = 9_832
 
 
 def read_glue(settings: DataSettings, with_dev: bool = True) -> GlueTexts:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from typing import Any
 
@@ -12,6 +11,7 @@ from core.export.facts import Facts
 from core.export.foreign import in_html
 from core.numbers import percent, score
 from core.runs.feed import LIMIT, bucket_means, feed
+from core.storage import is_number
 
 TERMS = {"loss": ("loss", "total"), "soft": ("soft targets", "soft"), "hard": ("hard targets", "hard")}
 TERMS |= {"cosine": ("hidden cosine", "cosine")}
@@ -46,7 +46,7 @@ def _scores(facts: Facts, stage: dict[str, Any]) -> str:
     levels = [
         Level(title, how, float(told[name]))
         for name, title, how in (("teacher_score", "teacher", "teacher"), ("majority", "guessing", "control"))
-        if _is_number(told.get(name))
+        if is_number(told.get(name))
     ]
     last = next((value for value in reversed(table.get("score", [])) if value is not None), None)
     theirs = next((level.value for level in levels if level.label == "teacher"), None)
@@ -69,7 +69,3 @@ def _losses(stage: dict[str, Any]) -> str:
     first, last = (next((v for v in values if v is not None), 0.0) for values in (means["loss"], means["loss"][::-1]))
     finding = f"The loss went from {first:.3g} to {last:.3g}."
     return line_chart(curves, [], lambda value: f"{value:g}", finding, "loss by optimiser step")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -5,7 +5,6 @@ Reads only; `make_forms` writes. Importing this file loads neither torch nor onn
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.models.folder import WEIGHTS, file_sha256
-from core.storage import BrokenRun, read_json
+from core.storage import BrokenRun, is_number, read_json
 
 Form = Literal["onnx", "int8"]
 """The student as an ONNX file in 32-bit numbers, and with the weights of its layers in 8-bit ones."""
@@ -87,7 +86,7 @@ def _check(made: dict[str, Any]) -> None:
         if each is not made["student"]:
             known += [each["largest_difference"], each["size_mb"], each["answers"]]
             known += [each["agreement"]] if each["agreement"] is not None else []
-        if not all(isinstance(value, int | float) and math.isfinite(value) for value in (*times, *known)):
+        if not all(map(is_number, (*times, *known))):
             raise ValueError("numbers that are none")
     where = made["measured_on"]
     words = [where[name] for name in ("metric", "counted", "split")] + [*made["refused"].values()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ from core.numbers import percent
 from core.runs.comparable import label_names
 from core.runs.events import read_events
 from core.scoring.hidden_words import shown
+from core.storage import is_number
 
 WORDS = 3
 
@@ -56,15 +56,11 @@ def _is_answer(row: Any) -> bool:
     """True for shares of labels, a score, or pairs of a word and its share."""
     if not isinstance(row, list):
         return False
-    if row and all(_is_number(value) for value in row):
+    if row and all(is_number(value) for value in row):
         return True
     return all(
-        isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) and _is_number(pair[1]) for pair in row
+        isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) and is_number(pair[1]) for pair in row
     )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _in_words(row: list[Any], names: tuple[str, ...]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +10,7 @@ from core import paper
 from core.data.glue import TASKS
 from core.glue.pooling import ROLES, Jobs, Scores, comparable, scores_of
 from core.glue.table import Column, Footnotes, Row, Table, Value, against, with_best
+from core.storage import is_number
 
 IMDB = "IMDb"
 OWN_IMDB_SPLIT = (
@@ -200,8 +200,7 @@ def _role(model: Mapping[str, Any]) -> Any:
 
 def _number(model: Mapping[str, Any], key: str, scale: float = 1.0) -> float | None:
     value = model.get(key)
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    return value / scale if is_number else None
+    return value / scale if is_number(value) else None
 
 
 def _ablation_row(row: AblationRow, full: float | None, origin: Any, metric: str, notes: Footnotes) -> Row:

@@ -8,12 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
 
-from core.glue.cells import Role, cell_path
+from core.glue.cells import Role, Way, cell_path
 from core.storage import BrokenRun, read_json, write_json
-
-Way = Literal["fine-tuned", "distilled again", "zero-shot"]
 
 PLAN = "plan.json"
 CHECKPOINTS = "checkpoints"

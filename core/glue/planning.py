@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.estimate import FLOPS_PER_S, SECONDS_PER_PARAMETER
+from core.glue.cells import Way
 from core.glue.entrants import Entrant, entrants
-from core.glue.plan import Plan, PlannedCell, Way, in_order
+from core.glue.plan import Plan, PlannedCell, in_order
 from core.glue.settings import GlueSettings
 from core.glue.tasks import TaskTexts, check_tasks, pieces_of, read_task
 

@@ -21,7 +21,7 @@ from core.glue.entrants import Entrant
 from core.glue.fine_tuning import new_learner
 from core.glue.settings import GlueSettings
 from core.glue.tasks import TIMED, read_task
-from core.models.shape import BYTES_PER_PARAMETER, MB
+from core.models.size import size_of
 from core.scoring.predict import inputs_of
 from core.storage import write_json
 
@@ -47,7 +47,8 @@ def time_models(settings: GlueSettings, entrants: Sequence[Entrant], job: Path, 
     same = {"pairs": len(texts.dev), "device": "cpu", "precision": "fp32", "threads": compute.threads}
     found = [
         {"model": one.key, "role": one.role, "title": one.title, "seconds": round(seconds[one.key], 2)}
-        | _size(models[one.key])
+        | size_of(models[one.key])
+        | {"embedding_parameters": _in_embeddings(models[one.key])}
         | same
         for one in entrants
     ]
@@ -73,12 +74,5 @@ def _seconds(models: dict[str, PreTrainedModel], tokens: dict[str, Tokens], reco
     return total
 
 
-def _size(model: PreTrainedModel) -> dict[str, float]:
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    layers = sum(values.numel() for name, values in model.base_model.named_parameters() if "layer." in name)
-    return {
-        "parameters": parameters,
-        "encoder_parameters": layers,
-        "embedding_parameters": sum(values.numel() for values in model.base_model.embeddings.parameters()),
-        "size_mb": round(parameters * BYTES_PER_PARAMETER / MB, 1),
-    }
+def _in_embeddings(model: PreTrainedModel) -> int:
+    return sum(values.numel() for values in model.base_model.embeddings.parameters())

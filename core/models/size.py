@@ -1,13 +1,18 @@
-"""How large a teacher and a student are, from the settings alone, so that the form can say it while you choose."""
+"""How large a teacher and a student are: from the settings alone, so that the form can say it, or once built."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from core.config import Objective
 from core.models.outline import BUNDLED, TeacherOutline
 from core.models.shape import BYTES_PER_PARAMETER, MB, Head, Shape
 from core.sections import StudentSettings
 
-__all__ = ["BYTES_PER_PARAMETER", "MB", "Shape", "narrower_feed_forward", "student_shape", "teacher_shape"]
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+__all__ = ["MB", "Shape", "narrower_feed_forward", "size_of", "student_shape", "teacher_shape"]
 
 HEAD_OF: dict[Objective, Head] = {"labels": "labels", "masked_words": "words"}
 
@@ -47,3 +52,14 @@ def student_shape(
 def narrower_feed_forward(width: int, teacher_width: int, teacher_feed_forward: int) -> int:
     """The feed-forward width that is to `width` what the teacher's is to the teacher's (usually 4 times)."""
     return max(1, round(width * teacher_feed_forward / teacher_width))
+
+
+def size_of(model: PreTrainedModel) -> dict[str, float]:
+    """A model that is in memory: its parameters, those of its layers, and its weights as stored in MB."""
+    parameters = sum(values.numel() for values in model.parameters())
+    layers = sum(values.numel() for name, values in model.base_model.named_parameters() if "layer." in name)
+    return {
+        "parameters": parameters,
+        "encoder_parameters": layers,
+        "size_mb": round(parameters * BYTES_PER_PARAMETER / MB, 1),
+    }

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,6 @@ from core.settings_file import parse_settings
 from core.storage import runs_root
 
 FULL, CONTROL = "full", "no-teacher"
-STOPPED = 3
-"""The exit code of a terminal whose training was stopped."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +109,12 @@ def queue_ablation(base: Settings, group: str) -> str:
     return group
 
 
+def reserve_ablation(base: Settings, owner: dict[str, Any]) -> tuple[str, list[Path]]:
+    """Make the six runs of a new ablation, for the process `owner` to train; returns the group and their folders."""
+    group = runs.new_run_id()
+    return group, [runs.create_run(settings, run_id, owner) for run_id, settings in _members(base, group)]
+
+
 def groups() -> list[str]:
     """The ablations of this machine, the newest first."""
     found = (_MEMBER.fullmatch(folder.name) for folder in runs.list_runs())
@@ -148,31 +151,6 @@ def resume_ablation(group: str) -> None:
 def is_over(rows: Iterable[AblationRun]) -> bool:
     """True if nothing of the group trains or waits."""
     return all(row.state is None or row.state in runs.ENDED for row in rows)
-
-
-def from_terminal(base: Settings, train: Callable[[Path], int], leaving: threading.Event, owner: dict[str, Any]) -> int:
-    """Train the six runs one after the other with `train`, which returns an exit code, and print the table.
-
-    The runs are reserved for the process `owner`. Returns the worst exit code; 3 if `leaving` was set on the way.
-    """
-    group = runs.new_run_id()
-    folders = [runs.create_run(settings, run_id, owner) for run_id, settings in _members(base, group)]
-    codes = [STOPPED if leaving.is_set() else train(folder) for folder in folders]
-    stop_ablation(group)
-    for line in in_lines(read_ablation(group)):
-        print(line)
-    return max(codes)
-
-
-def in_lines(rows: list[AblationRun]) -> Iterator[str]:
-    """The table as plain text, and what has to be said about it."""
-    yield f"{'':24}{'here':>9}{'change':>9}{'paper':>9}"
-    for row in rows:
-        here = row.state or "missing" if row.score is None else f"{100 * row.score:.1f}"
-        change = "" if row.delta is None else f"{100 * row.delta:+.1f}"
-        reported = "" if row.variant.paper_delta is None else f"{row.variant.paper_delta:+.2f}"
-        yield f"{row.variant.title:24}{here:>9}{change:>9}{reported:>9}"
-    yield from notes_on(rows)
 
 
 def notes_on(rows: list[AblationRun]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from core.runs.events import Event, read_events
 from core.runs.feed import SCORE_CURVES, STEP_CURVES, Table, bucket_means, thin_out
+from core.storage import is_number
 
 Along = Literal["step", "elapsed_s", "sentences"]
 """What a curve is drawn over: updates, seconds since the stage began, texts read."""
@@ -77,5 +78,4 @@ def _two(table: Table, curve: str, along: Along) -> Table:
 
 
 def _number(value: Any) -> float | None:
-    known = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
-    return value if known else None
+    return value if is_number(value) else None

@@ -12,6 +12,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from core.storage import parse_json
+
 Event = dict[str, Any]
 
 
@@ -49,13 +51,14 @@ def read_events(path: Path, since: int = 0) -> tuple[list[Event], int]:
     except FileNotFoundError:
         return [], since
     whole = data[: data.rfind(b"\n") + 1]
-    events = [event for line in whole.splitlines() if (event := _parse(line)) is not None]
+    events = [event for line in whole.splitlines() if (event := parse_event(line)) is not None]
     return events, since + len(whole)
 
 
-def _parse(line: bytes) -> Event | None:
+def parse_event(line: bytes) -> Event | None:
+    """One line of the file; None if it is not a JSON object."""
     try:
-        event = json.loads(line)
+        event = parse_json(line)
     except (ValueError, RecursionError):
         return None
     return event if isinstance(event, dict) else None

@@ -6,7 +6,6 @@ since. Nothing is remembered between two questions, so any number of viewers cos
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
@@ -14,6 +13,7 @@ from typing import Any
 
 from core.runs.events import Event, read_events
 from core.runs.folder import ENDED, Status, read_status
+from core.storage import is_number
 
 LIMIT = 2000
 """Most points of one curve in one answer."""
@@ -218,6 +218,4 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 def _number(value: Any) -> float | None:
     """A finite number with 4 significant digits; anything else is a gap."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(f"{value:.4g}")
+    return float(f"{value:.4g}") if is_number(value) else None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
 from core.runs.folder import BrokenRun, read_results
+from core.storage import is_number
 
 MODELS = ("teacher", "student")
 FACTS = ("seed", "teacher_from_cache")
@@ -46,11 +46,7 @@ def _is_complete(results: dict[str, Any]) -> bool:
         and all(name in compute for name in COMPUTE)
         and isinstance(notes, list)
         and all(isinstance(note, str) for note in notes)
-        and all(_is_number(value) for value in measured)
-        and all(value is None or _is_number(value) for value in perhaps)
-        and all(_is_number(value) and value > 0 for value in positive)
+        and all(is_number(value) for value in measured)
+        and all(value is None or is_number(value) for value in perhaps)
+        and all(is_number(value) and value > 0 for value in positive)
     )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from core.errors import DistilleryError
 from core.glue.plan import resume_step
 from core.glue.settings import GlueSettings
 from core.runs import folder as runs
+from core.runs.events import parse_event
 from core.storage import teacher_model
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _rewind_job(folder: Path, metrics: Path) -> ResumePoint | None:
     kept = resume_step(folder)
     end, elapsed_s = 0, 0.0
     for line in metrics.read_bytes().splitlines(keepends=True):
-        event = _parse(line)
+        event = parse_event(line)
         if kept is None or not event or event.get("step", 0) > kept:
             break
         end += len(line)
@@ -87,7 +87,7 @@ def _cut_after(metrics: Path, stage: Stage, step: int) -> ResumePoint:
     end = 0
     for line in metrics.read_bytes().splitlines(keepends=True):
         end += len(line)
-        event = _parse(line)
+        event = parse_event(line)
         if (event.get("event"), event.get("stage"), event.get("step")) == ("step", stage, step):
             os.truncate(metrics, end)
             return ResumePoint(stage, step, event["elapsed_s"])
@@ -99,16 +99,8 @@ def _cut_after(metrics: Path, stage: Stage, step: int) -> ResumePoint:
 def _cut_before_student(metrics: Path) -> None:
     end = 0
     for line in metrics.read_bytes().splitlines(keepends=True):
-        event = _parse(line)
+        event = parse_event(line)
         if not event or (event.get("event"), event.get("stage")) == ("stage", "student"):
             break
         end += len(line)
     os.truncate(metrics, end)
-
-
-def _parse(line: bytes) -> dict[str, Any]:
-    try:
-        event = json.loads(line)
-    except (ValueError, RecursionError):
-        return {}
-    return event if isinstance(event, dict) else {}

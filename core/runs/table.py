@@ -6,8 +6,6 @@ have changed is remembered by the files' times and sizes; whether a run still li
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,9 @@ from core.errors import DistilleryError
 from core.runs import folder as runs
 from core.runs.about import FILE, read_about, run_name
 from core.runs.disk import size_mb
+from core.runs.events import parse_event
 from core.runs.results import read_result
+from core.storage import is_number
 
 POINTS = 40
 """Most points of a loss in short."""
@@ -167,15 +167,11 @@ def _pieces(path: Path) -> list[list[bytes]]:
 def _loss(line: bytes) -> tuple[str | None, float | None]:
     if b'"loss"' not in line:
         return None, None
-    try:
-        event = json.loads(line)
-    except (ValueError, RecursionError):
-        return None, None
-    if not isinstance(event, dict):
+    event = parse_event(line)
+    if event is None:
         return None, None
     stage, loss = event.get("stage"), event.get("loss")
-    known = isinstance(loss, int | float) and not isinstance(loss, bool) and math.isfinite(loss)
-    return (stage if isinstance(stage, str) else None), (float(loss) if known else None)
+    return (stage if isinstance(stage, str) else None), (float(loss) if is_number(loss) else None)
 
 
 def _means(pieces: Iterable[Sequence[float]]) -> list[float]:

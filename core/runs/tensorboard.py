@@ -6,7 +6,6 @@ asked for as often as one likes, during a run too.
 
 from __future__ import annotations
 
-import math
 import os
 import secrets
 import shutil
@@ -16,6 +15,7 @@ from typing import Any
 
 from core.errors import DistilleryError
 from core.runs.events import Event, read_events
+from core.storage import is_number
 
 FOLDER = "tensorboard"
 
@@ -110,8 +110,7 @@ def _curves(event: Event) -> list[tuple[str, float]]:
 
 
 def _number(value: Any) -> float | None:
-    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if known else None
+    return float(value) if is_number(value) else None
 
 
 def _begun(run_dir: Path) -> float:

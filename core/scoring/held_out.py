@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -134,19 +135,11 @@ def ask_held_out(
     `training` says in which precision and on how many threads of the processor. Raises DistilleryError if the data is
     not what the run was trained on, `Stopped` if somebody stops it.
     """
-    import torch
-
     from core.data.labelled import load_labelled
-    from core.distill.cache import teacher_key
-    from core.distill.device import choose_compute
 
-    compute = choose_compute(training)
-    torch.set_num_threads(compute.threads)
-    weights = weights_of(folders)
+    compute, weights = prepare(settings, folders, training)
     data = load_labelled(settings.data)
     task.check_stop()
-    if folders["teacher"].parent.name != teacher_key(settings):
-        raise DistilleryError(CHANGED)
     seldom = seldom_words(_together(data.test), _together(data.train))
     answers = _answers(settings, data.test, folders, compute, task)
     found = HeldOut(
@@ -158,8 +151,30 @@ def ask_held_out(
         np.array(seldom),
         answers,
     )
-    _keep(found, run_dir, weights)
+    _write(found, run_dir, weights)
     return found
+
+
+def prepare(
+    settings: Settings, folders: Mapping[str, Path], training: TrainingSettings
+) -> tuple[Compute, dict[str, str]]:
+    """How to compute, and whose weights will answer. Raises DistilleryError if the data or the teacher has changed."""
+    import torch
+
+    from core.distill.cache import teacher_key
+    from core.distill.device import choose_compute
+
+    compute = choose_compute(training)
+    torch.set_num_threads(compute.threads)
+    if folders["teacher"].parent.name != teacher_key(settings):
+        raise DistilleryError(CHANGED)
+    return compute, weights_of(folders)
+
+
+def keep(file: Path, value: dict[str, Any]) -> None:
+    """Write the answers if they can be: after a full disk they are shown all the same, and asked for next time."""
+    with suppress(OSError):
+        write_json(file, value, durable=False)
 
 
 def _answers(
@@ -180,7 +195,7 @@ def _together(part: Part) -> list[str]:
     return part.texts if part.pairs is None else list(map(" ".join, zip(part.texts, part.pairs, strict=True)))
 
 
-def _keep(found: HeldOut, run_dir: Path, weights: dict[str, str]) -> None:
+def _write(found: HeldOut, run_dir: Path, weights: dict[str, str]) -> None:
     value = {
         "version": VERSION,
         "weights": weights,
@@ -194,11 +209,7 @@ def _keep(found: HeldOut, run_dir: Path, weights: dict[str, str]) -> None:
             role: [[round(value, 5) for value in row] for row in rows.tolist()] for role, rows in found.answers.items()
         },
     }
-    try:
-        write_json(run_dir / FILE, value, durable=False)
-    except OSError:
-        # A full disk, or a folder that may not be written: the answers are shown and asked for again next time.
-        return
+    keep(run_dir / FILE, value)
 
 
 def _checked(raw: dict[str, Any]) -> HeldOut:

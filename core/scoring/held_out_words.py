@@ -14,13 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.config import MASK, Settings
-from core.errors import DistilleryError
 from core.models import shelf
-from core.scoring.held_out import CHANGED, weights_of
+from core.scoring.held_out import keep, prepare, weights_of
 from core.scoring.hidden_words import shown
 from core.scoring.slices import Slice, SliceRow, has_negation, slice_rows
 from core.sections import TrainingSettings
-from core.storage import BrokenRun, read_json, write_json
+from core.storage import BrokenRun, read_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -101,27 +100,14 @@ def ask_held_out_words(
     `training` says in which precision and on how many threads of the processor. Raises DistilleryError if the data is
     not what the run was trained on, `Stopped` if somebody stops it.
     """
-    import torch
-
-    from core.distill.cache import teacher_key
-    from core.distill.device import choose_compute
-
-    compute = choose_compute(training)
-    torch.set_num_threads(compute.threads)
-    weights = weights_of(folders)
-    if folders["teacher"].parent.name != teacher_key(settings):
-        raise DistilleryError(CHANGED)
+    compute, weights = prepare(settings, folders, training)
     objective, recorder = _objective(settings, compute, task)
     guessed = {}
     for role, folder in folders.items():
         recorder.total = len(folders) * objective.held_out_batches
         guessed[role] = objective.answers(shelf.get(folder).model, "test")
     found = _found(objective, guessed)
-    try:
-        write_json(run_dir / FILE, {"version": VERSION, "weights": weights, "found": asdict(found)}, durable=False)
-    except OSError:
-        # A full disk: the guesses are shown and asked for again next time.
-        return found
+    keep(run_dir / FILE, {"version": VERSION, "weights": weights, "found": asdict(found)})
     return found
 
 

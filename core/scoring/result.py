@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import PreTrainedModel
 
-from core.models.size import BYTES_PER_PARAMETER, MB
+from core.models.size import size_of
 from core.scoring.speed import milliseconds_per_sentence
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ def measure(objective: Objective, teacher: PreTrainedModel, student: PreTrainedM
     answers = {name: objective.answers(model, "test") for name, model in models.items()}
     times = milliseconds_per_sentence(models, objective.timed_texts())
     cards = {
-        name: _size(model) | {"score": objective.score(answers[name], "test"), "ms_per_sentence": round(times[name], 3)}
+        name: size_of(model)
+        | {"score": objective.score(answers[name], "test"), "ms_per_sentence": round(times[name], 3)}
         for name, model in models.items()
     }
     scores = cards["student"]["score"], cards["teacher"]["score"]
@@ -35,14 +36,4 @@ def measure(objective: Objective, teacher: PreTrainedModel, student: PreTrainedM
         "kept": scores[0] / scores[1] if all(scores) else None,
         "agreement": objective.agreement(answers["student"], answers["teacher"]),
         "notes": list(objective.notes),
-    }
-
-
-def _size(model: PreTrainedModel) -> dict[str, float]:
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    layers = sum(values.numel() for name, values in model.base_model.named_parameters() if "layer." in name)
-    return {
-        "parameters": parameters,
-        "encoder_parameters": layers,
-        "size_mb": round(parameters * BYTES_PER_PARAMETER / MB, 1),
     }

@@ -6,7 +6,6 @@ so that the page stands still while it trains.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,6 +20,7 @@ from core.runs import folder as runs
 from core.runs.comparable import kind_of, label_names
 from core.runs.events import Event, read_events
 from core.scoring.hidden_words import Word, shown
+from core.storage import is_number
 from pages.ui import marks
 from pages.ui.hidden_words import two_lists
 from pages.ui.marks import Ends
@@ -213,7 +213,7 @@ def _rows(raw: Any, probes: int, parse: Callable[[Any], Row | None]) -> list[Row
 
 def _shares(raw: Any) -> list[float] | None:
     """Numbers, at least one."""
-    whole = isinstance(raw, list) and raw and all(_is_number(value) for value in raw)
+    whole = isinstance(raw, list) and raw and all(is_number(value) for value in raw)
     return [float(value) for value in raw] if whole else None
 
 
@@ -222,13 +222,9 @@ def _words(raw: Any) -> list[Word] | None:
     if not isinstance(raw, list):
         return None
     whole = all(
-        isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) and _is_number(pair[1]) for pair in raw
+        isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) and is_number(pair[1]) for pair in raw
     )
     return [Word(shown(piece), float(share)) for piece, share in raw[:WORDS]] if whole else None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _width(frame: Frame) -> int:

@@ -86,8 +86,7 @@ def show_file(run: RunToCompare, chosen: Mapping[str, Choice]) -> None:
 
 def compute_now(run: RunToCompare) -> TrainingSettings:
     """How work in the background computes: in the run's precision, on all threads, or on one beside a training."""
-    busy = worker.active_run() or worker.active_job()
-    return on_the_processor(run.settings.training, 1 if busy else usable_cores())
+    return on_the_processor(run.settings.training, 1 if worker.at_work() else usable_cores())
 
 
 def _upload() -> Upload | None:

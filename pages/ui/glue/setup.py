@@ -21,8 +21,6 @@ from pages.ui.glue.reading import Job
 from pages.ui.text import as_label
 
 NEXT_JOB = "next-job-id"
-ROWS = (("seeds", "epochs", "batch_size", "learning_rate"), ("warmup", "max_tokens", "max_examples", "threads"))
-"""The numbers of the recipe, as they stand beside each other."""
 
 
 @dataclass(frozen=True)
