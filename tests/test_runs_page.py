@@ -286,8 +286,8 @@ def test_the_chart_has_a_line_and_a_letter_for_each_run_and_the_teacher_dashed(s
     entries = read_entries(ids)
     figure = draw(entries, "score", "step")
     assert [(trace.name, trace.line.dash) for trace in figure.data] == [("A", "solid"), ("B", "dot")]
-    assert [note.text for note in figure.layout.annotations] == ["<b>A</b>", "<b>B</b>"]
-    tops = [note.yshift for note in figure.layout.annotations]
+    assert [note.text for note in figure.layout.annotations] == ["teacher", "<b>A</b>", "<b>B</b>"]
+    tops = [note.yshift for note in figure.layout.annotations[1:]]
     assert abs(tops[0] - tops[1]) >= 17, "letters of lines that end together stand apart"
     (teacher,) = figure.layout.shapes
     assert teacher.line.dash == "dash" and teacher.y0 == pytest.approx(86.2)
@@ -297,6 +297,16 @@ def test_the_chart_has_a_line_and_a_letter_for_each_run_and_the_teacher_dashed(s
     for curve in ("loss", "agreement", "cosine"):
         for along in ("elapsed_s", "sentences"):
             assert draw(entries, curve, along).data
+
+
+def test_teachers_that_score_nearly_alike_are_named_together(still):
+    ids = beside(still, Settings(name="One"), Settings(name="Two"), Settings(name="Three")).split(",")
+    entries = read_entries(ids)
+    for entry, score in zip(entries, (0.862, 0.75, 0.861), strict=True):
+        entry.curves.facts["teacher_score"] = score
+    figure = draw(entries, "score", "step")
+    assert [note.text for note in figure.layout.annotations[:2]] == ["teachers of A, C", "teacher of B"]
+    assert len(figure.layout.shapes) == 3
 
 
 # --- in a browser, with real runs -------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ COLOURS = {
 RUNS = ("#8E6CC0", "#0E8A8A", "#C2477F", "#7A8B00", "#B07A00", "#6B7A99")
 """Runs beside each other, in the order they were chosen: none of the colours above, and each has 3:1 on both themes."""
 
-FALLBACK = {"light": ("#1b1f2a", "#d3d7e2"), "dark": ("#eceef4", "#3a4050")}
+FALLBACK = {"light": ("#1b1f2a", "#d3d7e2", "#ffffff"), "dark": ("#eceef4", "#3a4050", "#13161c")}
 
 
 def text_colour(theme_type: str) -> str:
@@ -39,3 +39,8 @@ def text_colour(theme_type: str) -> str:
 def grid_colour(theme_type: str) -> str:
     """Hex of grid lines and other quiet lines in the "light" or "dark" theme."""
     return st.get_option(f"theme.{theme_type}.borderColor") or FALLBACK[theme_type][1]
+
+
+def ground_colour(theme_type: str) -> str:
+    """Hex of what everything stands on in the "light" or "dark" theme: behind words that lie across lines."""
+    return st.get_option(f"theme.{theme_type}.backgroundColor") or FALLBACK[theme_type][2]

@@ -11,7 +11,7 @@ from core.config import is_control
 from core.runs.curves import AXES, Along
 from core.runs.feed import SCORE_CURVES
 from pages.ui.stacks import theme_type
-from pages.ui.theme import TEACHER, grid_colour, text_colour
+from pages.ui.theme import TEACHER, grid_colour, ground_colour, text_colour
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -35,8 +35,9 @@ AXIS: dict[Along, str] = {
 CURVE, OVER = "beside-curve", "beside-along"
 HEIGHT = 440
 MARGIN = {"l": 56, "r": 30, "t": 12, "b": 48}
+INSIDE = HEIGHT - MARGIN["t"] - MARGIN["b"]
 LABEL_PX = 17
-"""The chart's height, the room around its lines, and what a letter needs, in pixels."""
+"""The chart's height, the room around its lines, what is left for them, and what a letter needs, in pixels."""
 
 End = tuple[str, float, float]
 """A letter and where its line ends."""
@@ -119,10 +120,12 @@ def draw(entries: list[Entry], curve: str, along: Along) -> Figure:
         y = [None if value is None else share * value for value in y]
         figure.add_scatter(x=x, y=y, name=entry.letter, **_look(entry, scored))
         ends += [(entry.letter, *point) for point in zip(x, y, strict=True) if point[1] is not None][-1:]
-    if curve == "score":
-        _draw_teachers(figure, entries, share)
+    teachers = _teachers(entries, share) if curve == "score" else {}
+    for score in teachers:
+        figure.add_hline(y=score, line={"color": TEACHER, "dash": "dash", "width": 2})
     figure.update_layout(**_layout(curve, along, share == 100))
     figure.update_yaxes(range=(span := _span(figure)))
+    _label_teachers(figure, teachers, span)
     _label_ends(figure, ends, span)
     return figure
 
@@ -143,13 +146,12 @@ def _span(figure: Figure) -> tuple[float, float]:
 
 def _label_ends(figure: Figure, ends: list[End], span: tuple[float, float]) -> None:
     """The letters at the ends of the lines, moved apart where the lines end close together."""
-    inside = HEIGHT - MARGIN["t"] - MARGIN["b"]
-    pixels = inside / (span[1] - span[0])
+    pixels, ground = _pixels(span), ground_colour(theme_type())
     ends = sorted(ends, key=lambda end: end[2])
-    places = apart([(y - span[0]) * pixels for _, _, y in ends], inside)
+    places = apart([(y - span[0]) * pixels for _, _, y in ends], INSIDE)
     for (letter, x, y), place in zip(ends, places, strict=True):
         where = {"x": x, "y": y, "xanchor": "left", "xshift": 6, "yshift": place - (y - span[0]) * pixels}
-        figure.add_annotation(**where, text=f"<b>{letter}</b>", showarrow=False, font={"size": 15})
+        figure.add_annotation(**where, text=f"<b>{letter}</b>", showarrow=False, font={"size": 15}, bgcolor=ground)
 
 
 def apart(places: list[float], highest: float) -> list[float]:
@@ -163,17 +165,35 @@ def apart(places: list[float], highest: float) -> list[float]:
     return places
 
 
-def _draw_teachers(figure: Figure, entries: list[Entry], share: int) -> None:
-    """A dashed line for each teacher's score; runs with the same one share it."""
+def _teachers(entries: list[Entry], share: int) -> dict[float, str]:
+    """Whose teacher has which score, the highest first; runs with the same one share it."""
     whose: dict[float, list[str]] = {}
     for entry in entries:
         score = entry.curves.facts.get("teacher_score")
         if isinstance(score, int | float) and not is_control(entry.settings.loss):
-            whose.setdefault(score, []).append(entry.letter)
-    for score, letters in whose.items():
-        name = "teacher" if len(whose) == 1 else f"teacher of {', '.join(letters)}"
-        text = {"text": name, "textposition": "start", "yanchor": "bottom", "font": {"size": 13}}
-        figure.add_hline(y=share * score, line={"color": TEACHER, "dash": "dash", "width": 2}, label=text)
+            whose.setdefault(share * score, []).append(entry.letter)
+    return {score: ", ".join(whose[score]) for score in sorted(whose, reverse=True)}
+
+
+def _label_teachers(figure: Figure, teachers: dict[float, str], span: tuple[float, float]) -> None:
+    """Words above the teachers' lines; lines that are too close for that have theirs together."""
+    near: list[list[float]] = []
+    for score in teachers:
+        if near and (near[-1][-1] - score) * _pixels(span) < LABEL_PX:
+            near[-1].append(score)
+        else:
+            near.append([score])
+    for scores in near:
+        of = "" if len(near) == 1 else f" of {', '.join(teachers[score] for score in scores)}"
+        figure.add_annotation(
+            x=0, xref="paper", xanchor="left", y=scores[0], yanchor="bottom", showarrow=False,
+            text=numbers.plural("teacher", len(scores)) + of, font={"size": 13},
+        )  # fmt: skip
+
+
+def _pixels(span: tuple[float, float]) -> float:
+    """Pixels of the chart for one unit of its upright axis."""
+    return INSIDE / (span[1] - span[0])
 
 
 def _layout(curve: str, along: Along, in_percent: bool) -> dict[str, Any]:

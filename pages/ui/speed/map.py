@@ -16,7 +16,7 @@ from pages.ui import marks
 from pages.ui.speed.words import of_cell, one_pass
 from pages.ui.stacks import theme_type
 from pages.ui.text import as_label
-from pages.ui.theme import CONTROL, STUDENT, TEACHER, grid_colour, text_colour
+from pages.ui.theme import CONTROL, STUDENT, TEACHER, grid_colour, ground_colour, text_colour
 from pages.ui.watch import started
 
 if TYPE_CHECKING:
@@ -202,6 +202,7 @@ def _name(point: Standing, across: Across, above: bool, ends: tuple[float, float
         "x": _x(point, across),
         "y": 100 * point.kept,
         "text": escape(marks.short(name_of(point.run), 28)),
+        "bgcolor": ground_colour(theme_type()),
         "showarrow": True,
         "arrowhead": 0,
         "arrowcolor": text_colour(theme_type()),
