@@ -79,7 +79,9 @@ def read_json(path: Path) -> Any:
     try:
         value = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise BrokenRun(f"{path.parent.name}/{path.name} cannot be read: {error}") from error
+        # An error of the system repeats the whole path, which says more about the machine than about the run.
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise BrokenRun(f"{path.parent.name}/{path.name} cannot be read: {reason}.") from error
     if not isinstance(value, dict):
         raise BrokenRun(f"{path.parent.name}/{path.name} does not hold a JSON object.")
     return value
