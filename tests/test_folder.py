@@ -427,6 +427,18 @@ def test_a_line_that_is_no_event_is_passed_over(run: Path, garbage: bytes) -> No
     assert [event["step"] for event in events] == [1, 2]
 
 
+def test_one_kind_of_event_can_be_read_alone(run: Path) -> None:
+    lines = [
+        b'{"event":"step","step":1}',
+        b'{"event": "probe", "step": 2}',
+        b'{"event":"step","stage":"probe"}',
+        b"probe",
+    ]
+    (run / "metrics.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+    events, end = read_events(run / "metrics.jsonl", kind="probe")
+    assert events == [{"event": "probe", "step": 2}] and end == (run / "metrics.jsonl").stat().st_size
+
+
 def test_lines_of_two_writers_are_never_mixed(run: Path) -> None:
     def write(name: int) -> None:
         with EventWriterOf(run) as writer:

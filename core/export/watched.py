@@ -28,7 +28,11 @@ class Watched:
 def watched_sentences(facts: Facts) -> list[Watched]:
     """Each watched sentence, in the order of the settings; none if no answers to just these were recorded."""
     sentences = facts.settings.probes
-    events = [event for event in read_events(facts.folder / "metrics.jsonl")[0] if _is_whole(event, len(sentences))]
+    events = [
+        event
+        for event in read_events(facts.folder / "metrics.jsonl", kind="probe")[0]
+        if _is_whole(event, len(sentences))
+    ]
     if not events:
         return []
     first, last = min(events, key=_step), max(reversed(events), key=_step)

@@ -39,10 +39,11 @@ class EventWriter:
         os.close(self._descriptor)
 
 
-def read_events(path: Path, since: int = 0) -> tuple[list[Event], int]:
+def read_events(path: Path, since: int = 0, kind: str = "") -> tuple[list[Event], int]:
     """Events that begin at or after byte `since`, and the byte offset behind the last complete line.
 
-    A missing file has no events. A line that is not a JSON object is passed over: it is what a full disk leaves.
+    With a `kind` only events of that kind; most lines are steps, and are then not even parsed. A missing file has no
+    events. A line that is not a JSON object is passed over: it is what a full disk leaves.
     """
     try:
         with path.open("rb") as file:
@@ -51,8 +52,9 @@ def read_events(path: Path, since: int = 0) -> tuple[list[Event], int]:
     except FileNotFoundError:
         return [], since
     whole = data[: data.rfind(b"\n") + 1]
-    events = [event for line in whole.splitlines() if (event := parse_event(line)) is not None]
-    return events, since + len(whole)
+    lines = (line for line in whole.splitlines() if kind.encode() in line)
+    events = (event for line in lines if (event := parse_event(line)) is not None)
+    return [event for event in events if not kind or event.get("event") == kind], since + len(whole)
 
 
 def parse_event(line: bytes) -> Event | None:

@@ -60,7 +60,7 @@ def show_replay(folder: Path) -> None:
 def read_frames(folder: Path, settings: Settings) -> list[Frame]:
     """What a run has recorded so far, by step; lines that are no answers to these sentences are passed over."""
     words, count = settings.objective == "masked_words", len(settings.probes)
-    events = read_events(folder / "metrics.jsonl")[0]
+    events = read_events(folder / "metrics.jsonl", kind="probe")[0]
     found = [frame for event in events if (frame := _frame(event, words, count)) is not None]
     # Of several frames of one step the last counts, as in a run that went on from an earlier one.
     frames = sorted({frame.step: frame for frame in found}.values(), key=lambda frame: frame.step)
