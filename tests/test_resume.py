@@ -21,7 +21,7 @@ from core.errors import DistilleryError
 from core.runs import folder as runs
 from core.runs.execute import execute
 from core.runs.recorder import FolderRecorder
-from core.runs.resume import request_resume
+from core.runs.resume import ResumePoint, _cut_after, request_resume
 from tests.broken_runs import (
     LABELS,
     STEPS,
@@ -229,3 +229,11 @@ def test_twenty_kills_are_twenty_resumes_with_the_same_bits(tmp_path: Path) -> N
 def test_stop_requested_is_not_an_error() -> None:
     assert not issubclass(StopRequested, DistilleryError)
     assert Settings().training.checkpoint_every == 200
+
+
+def test_a_broken_line_before_the_checkpoint_does_not_keep_a_run_from_going_on(tmp_path: Path):
+    metrics = tmp_path / "metrics.jsonl"
+    whole = b'{"event":"step","stage":"student","step":1,"elapsed_s":0.5}\n'
+    metrics.write_bytes(b"\0\0\n[1]\n" + whole + b'{"event":"step","stage":"student","step":2,"elapsed_s":0.9}\n')
+    assert _cut_after(metrics, "student", 1) == ResumePoint("student", 1, 0.5)
+    assert metrics.read_bytes() == b"\0\0\n[1]\n" + whole

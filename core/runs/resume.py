@@ -87,7 +87,7 @@ def _cut_after(metrics: Path, stage: Stage, step: int) -> ResumePoint:
     end = 0
     for line in metrics.read_bytes().splitlines(keepends=True):
         end += len(line)
-        event = parse_event(line)
+        event = parse_event(line) or {}
         if (event.get("event"), event.get("stage"), event.get("step")) == ("step", stage, step):
             os.truncate(metrics, end)
             return ResumePoint(stage, step, event["elapsed_s"])

@@ -10,6 +10,7 @@ from core import numbers
 from core.config import is_control
 from core.runs.curves import AXES, Along
 from core.runs.feed import SCORE_CURVES
+from core.storage import is_number
 from pages.ui.stacks import theme_type
 from pages.ui.theme import TEACHER, grid_colour, ground_colour, text_colour
 
@@ -170,7 +171,7 @@ def _teachers(entries: list[Entry], share: int) -> dict[float, str]:
     whose: dict[float, list[str]] = {}
     for entry in entries:
         score = entry.curves.facts.get("teacher_score")
-        if isinstance(score, int | float) and not is_control(entry.settings.loss):
+        if is_number(score) and not is_control(entry.settings.loss):
             whose.setdefault(share * score, []).append(entry.letter)
     return {score: ", ".join(whose[score]) for score in sorted(whose, reverse=True)}
 
