@@ -15,7 +15,7 @@ HOME, DISTIL, COMPARE, RUNS = "../home.py", "../distill.py", "../compare.py", ".
 
 def open_page(page: str, **query: str) -> AppTest:
     """The shell with one page in it, as an address with `query` opens it."""
-    at = AppTest.from_file(str(ROOT / "pages/ui/shell.py"), default_timeout=20).run()
+    at = AppTest.from_file(str(ROOT / "pages/ui/shell.py"), default_timeout=60).run()
     at.switch_page(page)
     for name, value in query.items():
         at.query_params[name] = value

@@ -100,6 +100,17 @@ def make_job(
     return folder
 
 
+def make_200_rows(home: Path) -> None:
+    """Five jobs of 40 models each, every model scored on the nine tasks."""
+    for number in range(5):
+        cells = [
+            cell(task, "teacher" if not i else "student", model=f"m-{number}-{i}", title=f"Student {number}-{i}")
+            for i in range(40)
+            for task in NINE
+        ]
+        make_job(home, cells, job_id=f"20261122-1{number}0000-ab12", tasks=NINE)
+
+
 def plan_of(cells: Iterable[Cell]) -> Plan:
     """A plan of these scores, 100 steps each."""
     return in_order([PlannedCell(one.model, one.role, one.title, one.task, one.seed, one.way, 0, 100, 5.0)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 from core.config import Settings, starting_point
 from core.runs import folder as runs
 from core.runs.owner import this_process
+from tests.synthetic import student_events, teacher_events, write_events
 
 TEACHER = {"score": 0.862, "parameters": 22_713_986, "encoder_parameters": 10_646_784}
 STUDENT = {"score": 0.851, "parameters": 17_389_826, "encoder_parameters": 5_323_392}
@@ -62,6 +64,31 @@ SCORE_RESULTS: dict[str, Any] = RESULTS | {
 
 FACTS = {"weights": {"soft": 5.0, "hard": 2.0, "cosine": 1.0}}
 TERMS = {"loss": 3.9, "soft": 0.31, "hard": 0.7, "cosine": 0.95, "lr": 1e-4}
+
+
+BROKEN = {
+    "status.json": '{"state": "fini',
+    "config.json": '{"colour": "red"}',
+    "results.json": '{"score": 3}',
+    "about.json": "[]",
+}
+
+
+def make_200_runs(home: Path) -> None:
+    """200 finished runs, four of which have a broken file; one has lost its results."""
+    folders = make_runs(home, 200, 480)
+    for folder, (name, content) in zip(folders[10:], BROKEN.items(), strict=False):
+        (folder / name).write_text(content)
+    (folders[20] / "results.json").unlink()
+
+
+def make_runs(home: Path, count: int, steps: int) -> list[Path]:
+    """So many finished runs of so many steps; returns their folders."""
+    metrics = write_events(home / "metrics.jsonl", [*teacher_events(240), *student_events(steps)])
+    folders = [make_run(home, f"20261122-12{number // 60:02}{number % 60:02}-{number:04x}") for number in range(count)]
+    for folder in folders:
+        shutil.copy(metrics, folder)
+    return folders
 
 
 def make_run(

@@ -5,9 +5,10 @@ A metric chooses between the three kinds of run: "accuracy", "masked-word accura
 
 from __future__ import annotations
 
+import json
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,12 @@ SCORES = {
     "correlation": ((0.874, 0.7), (0.832, 0.9), (0.921, 0.95), None),
 }
 SENTENCES = 32
+
+
+def write_events(path: Path, events: Iterable[Event]) -> Path:
+    """Write a metrics.jsonl as a whole; returns its path."""
+    path.write_text("".join(json.dumps(event, separators=(",", ":")) + "\n" for event in events), encoding="utf-8")
+    return path
 
 
 def teacher_events(total: int, steps_a_second: float = 10.0, metric: str = "accuracy") -> Iterator[Event]:

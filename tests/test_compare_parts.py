@@ -23,7 +23,7 @@ from pages.ui.compare.blind import verdict as blind_verdict
 from pages.ui.compare.lost import PART, headline
 from pages.ui.compare.models import choices_for, named
 from pages.ui.compare.side_by_side import WISH, wish_lines
-from tests.browser import LIMIT_MS, axe, settled, visit
+from tests.browser import axe, settled, visit
 from tests.compare_page import change_settings, open_page, spoken, type_text, words
 from tests.serving import Server
 from tests.small_runs import MASKED, run_once, world_of
@@ -325,46 +325,44 @@ def part(page: Page, name: str) -> None:
 
 
 def test_every_part_in_a_browser(page: Page, server: Server):
-    page.set_default_timeout(3 * LIMIT_MS)
     visit(page, f"{server.url}/compare?run={LABELS}")
-    expect(page.get_by_text("Student says")).to_be_visible(timeout=2 * LIMIT_MS)
+    expect(page.get_by_text("Student says")).to_be_visible()
     part(page, "Inside")
-    expect(page.get_by_test_id("stPlotlyChart")).to_have_count(2, timeout=2 * LIMIT_MS)
+    expect(page.get_by_test_id("stPlotlyChart")).to_have_count(2)
     expect(page.get_by_role("img", name=re.compile("^film: 0"))).to_be_visible()
     part(page, "A file")
     rows = "".join(f"the film number {number} is warm,positive\n" for number in range(200))
     file = {"name": "mine.csv", "mimeType": "text/csv", "buffer": f"text,label\n=2+2,negative\n{rows}".encode()}
     page.locator("input[type=file]").set_input_files(file)
     page.get_by_role("button", name="Answer 201 rows").click()
-    expect(page.get_by_role("heading", name=re.compile("They agree on"))).to_be_visible(timeout=3 * LIMIT_MS)
+    expect(page.get_by_role("heading", name=re.compile("They agree on"))).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="Download all answers").click()
     content = Path(download.value.path()).read_text(encoding="utf-8-sig")
     assert "'=2+2,negative" in content and content.count("\n") == 202
     part(page, "What got lost")
     page.get_by_role("button", name="Ask both about the held-out texts").click()
-    expect(page.get_by_role("heading", name="Where they are furthest apart")).to_be_visible(timeout=3 * LIMIT_MS)
+    expect(page.get_by_role("heading", name="Where they are furthest apart")).to_be_visible()
     assert not axe(page)
     page.get_by_role("button", name="Side by side", exact=True).last.click()
-    expect(page.get_by_text("Student says")).to_be_visible(timeout=2 * LIMIT_MS)
+    expect(page.get_by_text("Student says")).to_be_visible()
     part(page, "Blind test")
     page.get_by_role("button", name="B is the large model").click()
-    expect(page.get_by_text(re.compile("of 1 right"))).to_be_visible(timeout=2 * LIMIT_MS)
+    expect(page.get_by_text(re.compile("of 1 right"))).to_be_visible()
     assert not axe(page)
 
 
 def test_masked_words_and_attention_in_a_browser_and_on_a_telephone(page: Page, server: Server):
-    page.set_default_timeout(3 * LIMIT_MS)
     visit(page, f"{server.url}/compare?run={WORDS}")
     field = page.get_by_role("textbox", name="Your sentence with a [MASK]")
     field.fill(HIDDEN)
     page.get_by_role("button", name="Compare", exact=True).click()
-    expect(page.get_by_text("Hidden word 2 of 2").first).to_be_visible(timeout=2 * LIMIT_MS)
+    expect(page.get_by_text("Hidden word 2 of 2").first).to_be_visible()
     page.get_by_role("textbox", name="How probable is a word").fill("warm")
     page.keyboard.press("Enter")
-    expect(page.get_by_text(re.compile("“warm” as hidden word 2: the teacher"))).to_be_visible(timeout=2 * LIMIT_MS)
+    expect(page.get_by_text(re.compile("“warm” as hidden word 2: the teacher"))).to_be_visible()
     part(page, "Inside")
-    expect(page.get_by_test_id("stPlotlyChart")).to_have_count(2, timeout=2 * LIMIT_MS)
+    expect(page.get_by_test_id("stPlotlyChart")).to_have_count(2)
     expect(page.get_by_role("img", name=re.compile(r"^\[MASK\]: "))).to_have_count(2)
     assert not axe(page)
     page.set_viewport_size({"width": 390, "height": 844})

@@ -23,6 +23,7 @@ from core.data.part import same_words
 from core.errors import DistilleryError
 from core.sections import DataSettings
 from tests import glue_files
+from tests.work import work
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -128,10 +129,10 @@ def test_no_word_is_lost_or_cut_where_there_is_white_space() -> None:
 
 def test_a_giant_text_without_any_space_is_cut_in_good_time(tmp_path: Path) -> None:
     (tmp_path / "solid.txt").write_text("あ" * 8_000_000, encoding="utf-8")
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(DataError, match="different texts"):
         load_documents(text_settings(tmp_path / "solid.txt"))
-    assert time.perf_counter() - begin < 5
+    assert time.process_time() - begin < 5
 
 
 UNUSABLE = {
@@ -214,7 +215,7 @@ def test_outlines_and_fingerprints_load_no_torch() -> None:
         "o.text_outline(D(), 'labels'); f.data_fingerprint(D());"
         "print([name for name in ('torch', 'transformers', 'sklearn', 'datasets', 'streamlit') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.stdout.strip() == "[]", done.stderr
 
 
@@ -277,10 +278,9 @@ def test_the_hub_is_outlined_only_where_the_network_is_on(monkeypatch: pytest.Mo
 
 def test_a_large_file_is_outlined_from_its_beginning(tmp_path: Path) -> None:
     settings = csv_of(tmp_path / "large.csv", 200_000, words=20)
-    begin = time.perf_counter()
     outline = text_outline(settings, "labels")
-    # Fifty milliseconds at most on a free machine; a busy one may take longer.
-    assert time.perf_counter() - begin < 0.5
+    smaller = csv_of(tmp_path / "smaller.csv", 20_000, words=20)
+    assert work(lambda: text_outline(settings, "labels")) < 1.5 * work(lambda: text_outline(smaller, "labels"))
     assert outline.examples == pytest.approx(200_000, rel=0.05) and not outline.exact
     assert outline.pieces == pytest.approx(2 + 21 * 1.08, rel=0.02)
     paragraphs = "\n\n".join(f"{'word ' * 40}{i}" for i in range(20_000))

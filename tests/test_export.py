@@ -393,7 +393,7 @@ from pathlib import Path
 from pages.ui.export import export_panel
 export_panel(Path({str(folder)!r}))
 """
-    at = AppTest.from_string(script, default_timeout=20).run()
+    at = AppTest.from_string(script, default_timeout=60).run()
     assert not at.exception, at.exception
     return at
 

@@ -48,7 +48,7 @@ def dead() -> dict[str, str | int]:
     """The owner that a process of this machine was, which has ended since."""
     code = "import json; from core.runs.owner import this_process; print(json.dumps(this_process()))"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=storage.PROJECT, capture_output=True, check=True, timeout=60
+        [sys.executable, "-c", code], cwd=storage.PROJECT, capture_output=True, check=True, timeout=300
     )
     return json.loads(done.stdout)
 
@@ -461,6 +461,6 @@ def test_a_killed_writer_loses_nothing_it_has_written(run: Path, tmp_path: Path)
         "for step in range(50): writer.append({'step': step})\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(run / "metrics.jsonl")], cwd=storage.PROJECT, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code, str(run / "metrics.jsonl")], cwd=storage.PROJECT, timeout=300)
     assert done.returncode < 0
     assert len(read_events(run / "metrics.jsonl")[0]) == 50

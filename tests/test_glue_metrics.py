@@ -181,7 +181,7 @@ def test_scoring_loads_late_needs_no_network_and_writes_nothing_beside_the_proje
     kept = {name: value for name, value in os.environ.items() if name not in hidden}
     environment = kept | {"HOME": str(person), "DISTILLERY_HOME": str(home), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=150
+        [sys.executable, "-c", SCRIPT], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert list(person.rglob("*")) == []

@@ -7,7 +7,6 @@ import io
 import re
 import shutil
 import subprocess
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +33,7 @@ from core.glue.tables import (
     size_speed_table,
     zero_shot_table,
 )
+from tests.work import work
 
 RECIPE = {"epochs": 3, "learning_rate": 5e-5, "max_examples": None}
 BUNDLED = {"Rotten Tomatoes": (9_000, 853), "IMDb": (22_500, 2_500)}
@@ -519,7 +519,7 @@ def test_pdflatex_compiles_every_table(tmp_path: Path) -> None:
         f"\\documentclass{{article}}\n{packages}\\begin{{document}}\n{tables}\\end{{document}}\n", encoding="utf-8"
     )
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "all.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=100)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=300)
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "all.pdf").stat().st_size > 10_000 and "/etc/passwd" not in re.sub(r"\s", "", done.stdout)
 
@@ -556,16 +556,9 @@ def many_jobs(models: int, tasks: tuple[str, ...], seeds: int) -> list[list[Cell
     ]
 
 
-@pytest.mark.parametrize(("tasks", "seeds", "most_s"), [(("MRPC",), 1, 0.1), ((*TASKS, "IMDb"), 3, 1.0)])
-def test_tables_of_200_rows_take_no_time_that_anybody_notices(
-    tasks: tuple[str, ...], seeds: int, most_s: float
-) -> None:
-    jobs = many_jobs(170, tasks, seeds)
-    assert len(glue_table(jobs).measured) == 204
-    fastest = float("inf")
-    for _ in range(5):
-        begin = time.perf_counter()
-        all_tables(jobs)
-        retained(jobs)
-        fastest = min(fastest, time.perf_counter() - begin)
-    assert fastest < most_s, fastest
+@pytest.mark.parametrize(("tasks", "seeds"), [(("MRPC",), 1), ((*TASKS, "IMDb"), 3)])
+def test_tables_of_200_rows_cost_five_times_as_much_as_those_of_40(tasks: tuple[str, ...], seeds: int) -> None:
+    many, few = many_jobs(170, tasks, seeds), many_jobs(34, tasks, seeds)
+    assert (len(glue_table(many).measured), len(glue_table(few).measured)) == (204, 42)
+    costs = [work(lambda jobs=jobs: (all_tables(jobs), retained(jobs))) for jobs in (many, few)]
+    assert costs[0] < 6 * costs[1]

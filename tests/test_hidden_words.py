@@ -147,7 +147,7 @@ def test_models_that_know_no_words_or_no_labels_are_refused_in_words(home, run):
 
 def test_importing_needs_no_torch():
     code = "import core.scoring.hidden_words, sys; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=300).returncode == 0
 
 
 # How it is said

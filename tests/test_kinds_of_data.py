@@ -145,7 +145,6 @@ def test_a_batch_in_parts_learns_the_same_but_for_dropout(world: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on processors")
-@pytest.mark.timeout(300)
 def test_a_compiled_student_learns_the_same(world: Path) -> None:
     """Without dropout, which compiled code draws in its own way; and the saved student must not know of it."""
     teacher = changed_teacher(world / "no-dropout", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)

@@ -479,7 +479,7 @@ def test_a_page_with_a_live_view_runs_in_apptest(home: Path):
     run = SyntheticRun(home, "in-apptest")
     script = f"from pages.ui.live import live_view\nlive_view({run.folder.name!r}, key='live')\n"
     for _ in range(2):
-        page = AppTest.from_string(script).run(timeout=20)
+        page = AppTest.from_string(script).run(timeout=60)
         assert not page.exception
         page.run()
         assert not page.exception

@@ -42,14 +42,6 @@ PLACE = """() => {
 }"""
 
 
-@pytest.fixture(scope="module", autouse=True)
-def patience() -> Iterator[None]:
-    """A busy machine answers late; only what never comes is wrong."""
-    expect.set_options(timeout=LIMIT_MS)
-    yield
-    expect.set_options(timeout=5_000)
-
-
 def run_of(page: Page) -> str:
     """Wait until the page shows a run, and return its id."""
     page.wait_for_url(RUN_ADDRESS)
@@ -129,14 +121,13 @@ def test_five_quick_clicks_on_the_demo_make_one_run_which_stops(page: Page, serv
 # --- the whole path ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(400)
 def test_from_a_recipe_to_a_compared_sentence(page: Page, server: Server, problems: list[str]):
     visit(page, server.url)
     go_to(page, "Distil")
     set_small_recipe(page)
     press(page, "Start")
     run_id = run_of(page)
-    state(page, "running", 3 * LIMIT_MS)
+    state(page, "running")
     expect(page.get_by_text("You can close this tab")).to_be_visible()
 
     place = beyond(page, 1000)
@@ -203,7 +194,7 @@ def ask_both(page: Page, sentence: str) -> None:
         role: page.get_by_role("img", name=re.compile(f"^{role}: negative")).last for role in ("Teacher", "Student")
     }
     for answer in answers.values():
-        expect(answer).to_be_visible(timeout=2 * LIMIT_MS)
+        expect(answer).to_be_visible()
     before = {role: answer.get_attribute("alt") for role, answer in answers.items()}
     page.get_by_role("textbox", name="Your sentence").fill(sentence)
     press(page, "Compare")
@@ -229,7 +220,6 @@ def train(start_server: StartServer, browser: Browser, home: Path, lender: Serve
     return server, folder
 
 
-@pytest.mark.timeout(300)
 def test_a_killed_server_leaves_a_run_that_reads_interrupted(start_server, browser, page, server, home):
     killed, folder = train(start_server, browser, home, server)
     killed.end(signal.SIGKILL)
@@ -247,7 +237,6 @@ def test_a_killed_server_leaves_a_run_that_reads_interrupted(start_server, brows
     expect(page.get_by_text("interrupted", exact=True)).to_have_count(1)
 
 
-@pytest.mark.timeout(300)
 def test_a_server_asked_to_leave_stops_its_run_and_keeps_the_student(start_server, browser, server, home):
     leaving, folder = train(start_server, browser, home, server)
     assert leaving.end(signal.SIGTERM) <= 10
@@ -291,7 +280,7 @@ def test_a_deep_link_may_be_the_first_request_of_a_server(start_server, page, ho
         ["Home", "Distil", "GLUE", "Compare", "Size and speed", "Runs"]
     )
     if "run=" in address:
-        expect(page.get_by_text("Student says")).to_be_visible(timeout=2 * LIMIT_MS)
+        expect(page.get_by_text("Student says")).to_be_visible()
     page.goto("about:blank")  # a page whose server has gone would complain about what it still wanted
     server.close()
 
@@ -338,7 +327,7 @@ def test_a_page_is_accessible_and_fits_a_telephone(gallery, browser, problems, n
     with open_page(browser, problems, color_scheme=theme) as page:
         page.goto(gallery.url + address)
         for sign in signs:
-            expect(page.locator(sign).first).to_be_visible(timeout=2 * LIMIT_MS)
+            expect(page.locator(sign).first).to_be_visible()
         settled(page)
         assert page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor") == BACKGROUND[theme]
         assert not axe(page, theme)

@@ -17,7 +17,7 @@ from core.settings_file import parse_settings
 from core.storage import teacher_model
 from pages.ui.marks import line, round_ends, rows, value
 from pages.ui.replay import Frame, first_words, read_frames, recorded_ends
-from tests.browser import LIMIT_MS, settled
+from tests.browser import settled
 from tests.compare_page import change_settings, drawings, open_page, record_answers, spoken, words
 from tests.made_runs import RESULTS, SCORE_RESULTS, WORDS_RESULTS, make_run
 from tests.tiny import KEY
@@ -245,7 +245,7 @@ def test_the_page_stands_still_while_the_student_learns(learning, page: Page, wi
     page.set_viewport_size({"width": width, "height": 5000})
     page.goto(learning)
     last = page.get_by_role("img", name=re.compile("^Teacher: good .* Student: good")).last
-    expect(last).to_be_visible(timeout=2 * LIMIT_MS)
+    expect(last).to_be_visible()
     settled(page)
     page.wait_for_function("() => [...document.images].every(image => image.complete && image.naturalHeight)")
     places = page.evaluate(PLACES)

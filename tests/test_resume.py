@@ -217,7 +217,7 @@ def test_a_full_disk_leaves_the_older_checkpoint_whole(tmp_path: Path, monkeypat
 def test_twenty_kills_are_twenty_resumes_with_the_same_bits(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.killed_runs", str(tmp_path), "20"],
-        cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=170,
+        cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout.splitlines()[-1])

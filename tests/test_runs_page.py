@@ -22,7 +22,7 @@ from pages.ui.runs.bars import not_comparable
 from pages.ui.runs.beside import read_entries
 from pages.ui.runs.differences import differences
 from pages.ui.runs.overlay import apart, draw, finding, warnings
-from tests.browser import LIMIT_MS, axe, settled, visit
+from tests.browser import axe, settled, visit
 from tests.drawn_pages import DISTIL, RUNS, button, open_page, plain, press, widget, words
 from tests.drawn_pages import draw as redraw
 from tests.made_runs import RESULTS, SCORE_RESULTS, WORDS_RESULTS, make_run
@@ -338,7 +338,7 @@ def names(page: Page) -> list[str]:
 
 def test_runs_are_sorted_ticked_and_compared(page: Page, server: Server, world: Path):
     visit(page, f"{server.url}/runs")
-    expect(page.locator("td.name a")).to_have_count(3, timeout=2 * LIMIT_MS)
+    expect(page.locator("td.name a")).to_have_count(3)
     assert names(page) == ["Random", "Control", "Copied"]
     page.get_by_role("button", name="Run", exact=True).click()
     assert names(page) == ["Control", "Copied", "Random"]
@@ -359,7 +359,7 @@ def test_runs_are_sorted_ticked_and_compared(page: Page, server: Server, world: 
     expect(page.get_by_role("button", name="Compare", exact=True)).to_be_enabled()
     page.get_by_role("button", name="Compare", exact=True).click()
     expect(page.get_by_role("heading", name="Runs beside each other")).to_be_visible()
-    expect(page.locator(".js-plotly-plot .scatterlayer .trace")).to_have_count(2, timeout=2 * LIMIT_MS)
+    expect(page.locator(".js-plotly-plot .scatterlayer .trace")).to_have_count(2)
     assert set(re.search(r"runs=(.*)", page.url).group(1).replace("%2C", ",").split(",")) == {
         "20261122-100000-aaaa", "20261122-110000-aaaa"
     }  # fmt: skip
@@ -368,7 +368,7 @@ def test_runs_are_sorted_ticked_and_compared(page: Page, server: Server, world: 
     page.get_by_text("Sentences seen", exact=True).click()
     expect(page.locator(".xtitle", has_text="sentences seen")).to_be_visible()
     page.reload()
-    expect(page.get_by_role("heading", name="Settings that differ")).to_be_visible(timeout=2 * LIMIT_MS)
+    expect(page.get_by_role("heading", name="Settings that differ")).to_be_visible()
     settled(page)
     assert not axe(page)
 
@@ -391,7 +391,7 @@ SINCE_TWO_TICKS = """async (all, between) => {
 @pytest.mark.parametrize("between_ms", [0, 20, 60])
 def test_the_answer_to_one_tick_does_not_take_back_the_next(page: Page, server: Server, between_ms: int):
     visit(page, f"{server.url}/runs")
-    expect(page.locator("td.name a")).to_have_count(3, timeout=2 * LIMIT_MS)
+    expect(page.locator("td.name a")).to_have_count(3)
     assert all(page.locator("tr[data-run] input").evaluate_all(SINCE_TWO_TICKS, between_ms))
 
 
@@ -399,7 +399,7 @@ def test_a_run_is_opened_named_and_found_again_by_its_address(page: Page, server
     folder = world / "runs" / "20261122-100000-aaaa"
     visit(page, f"{server.url}/runs")
     page.get_by_role("link", name="Copied").click()
-    expect(page.get_by_role("heading", name="Copied")).to_be_visible(timeout=2 * LIMIT_MS)
+    expect(page.get_by_role("heading", name="Copied")).to_be_visible()
     assert page.url.endswith(f"/runs?run={folder.name}")
     page.get_by_role("button", name="Name and notes").click()
     page.get_by_role("textbox", name="Name", exact=True).fill("The best one")
@@ -409,7 +409,7 @@ def test_a_run_is_opened_named_and_found_again_by_its_address(page: Page, server
     expect(page.get_by_role("heading", name="The best one")).to_be_visible()
     assert run_name(folder) == "The best one"
     page.reload()
-    expect(page.get_by_role("heading", name="The best one")).to_be_visible(timeout=2 * LIMIT_MS)
+    expect(page.get_by_role("heading", name="The best one")).to_be_visible()
     expect(page.get_by_text("For the talk.").first).to_be_visible()
     page.get_by_text("Curves for other tools").click()
     page.get_by_text("TensorBoard event file").click()
@@ -431,7 +431,7 @@ def test_nothing_is_wider_than_the_screen(page: Page, server: Server, world: Pat
         ("runs?runs=20261122-120000-aaaa,20261122-110000-aaaa", ".js-plotly-plot .trace"),
     ):
         page.goto(f"{server.url}/{address}")
-        expect(page.locator(sign).first).to_be_attached(timeout=2 * LIMIT_MS)
+        expect(page.locator(sign).first).to_be_attached()
         settled(page)
         assert page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollWidth <= innerWidth"), address
 

@@ -150,4 +150,4 @@ def test_a_loaded_model_is_at_rest_and_outlives_its_file(home):
 
 def test_importing_the_shelf_does_not_load_torch():
     code = "import core.models.shelf, core.scoring.answers, sys; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=300).returncode == 0

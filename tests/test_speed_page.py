@@ -34,8 +34,6 @@ from tests.tiny import finished_run
 SPEED, THIN = "../speed.py", numbers.THIN
 RUN, OTHER = "20261122-120000-ab12", "20261122-130000-ab12"
 HOSTILE = "![x](http://192.0.2.1/x) <a href='http://192.0.2.1'>y</a> **b** $\\rule{9999px}{9999px}$"
-MEASURED_MS = 90_000
-"""A quiet machine takes a tenth of it; a busy one is slow to load the libraries and the browser's charts."""
 
 
 @pytest.fixture
@@ -294,22 +292,12 @@ def two_runs(server: Server) -> Iterator[Server]:
     yield server
 
 
-@pytest.fixture(scope="module", autouse=True)
-def patience() -> Iterator[None]:
-    """A busy machine answers late; only what never comes is wrong."""
-    expect.set_options(timeout=MEASURED_MS)
-    yield
-    expect.set_options(timeout=5_000)
-
-
 def measure_button(page: Page):
     """The page's one primary button. Streamlit draws it a second time, for its tooltip, outside of stButton."""
     return page.get_by_test_id("stButton").get_by_role("button", name="Measure")
 
 
-@pytest.mark.timeout(400)
 def test_measure_stop_and_measure_in_two_tabs(page: Page, two_runs: Server, browser: Browser, problems: list[str]):
-    page.set_default_timeout(MEASURED_MS)
     visit(page, f"{two_runs.url}/speed?run={RUN}")
     expect(page.get_by_text("has not been measured on this machine yet")).to_be_visible()
     measure_button(page).click()
@@ -329,7 +317,6 @@ def test_measure_stop_and_measure_in_two_tabs(page: Page, two_runs: Server, brow
     expect(page.get_by_role("table").first).to_contain_text("Student")
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_nothing_is_cut_and_everybody_can_read_it(

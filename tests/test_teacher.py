@@ -404,7 +404,7 @@ def test_outlines_and_fingerprints_do_without_torch(folder) -> None:
         "size.teacher_shape(o).parameters\n"
         "sys.exit(bool({'torch', 'transformers', 'huggingface_hub'} & set(sys.modules)))"
     )
-    assert subprocess.run([sys.executable, "-c", code, folder], cwd=ROOT, timeout=60).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code, folder], cwd=ROOT, timeout=300).returncode == 0
 
 
 # What the settings ask for

@@ -34,7 +34,7 @@ from core.runs.worker import Worker
 from tests.small_runs import settings_of
 from tests.test_loop import one_thread  # noqa: F401  used by every test here
 
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 STEP_S = 0.005
 
 pytestmark = pytest.mark.usefixtures("home")

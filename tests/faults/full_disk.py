@@ -32,7 +32,7 @@ def may_mount() -> str:
     """Empty where a process may mount a small disk of its own; otherwise the reason why not."""
     command = ["unshare", "-m", "sh", "-c", "mount -t tmpfs -o size=1m none /mnt"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     except OSError as error:
         return f"unshare: {error.strerror}"
     return "" if done.returncode == 0 else f"nothing can be mounted here: {done.stderr.strip()[:100]}"
@@ -65,7 +65,7 @@ def read_only(folder: str) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,ro", "none", folder], check=True)
     command = [sys.executable, "-m", "core", "distill"]
     os.environ["DISTILLERY_HOME"] = folder
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     print(json.dumps({"status": done.returncode, "said": done.stderr}))
 
 

@@ -34,7 +34,7 @@ CALLS = (
 )
 """Every call by which a save touches the disk."""
 
-LIMIT_S = 20
+LIMIT_S = 60
 Hashes = dict[int, str]
 
 

@@ -57,7 +57,7 @@ def may_leave_network() -> str:
         return reason
     if shutil.which("unshare") is None:
         return "unshare is not installed"
-    done = subprocess.run(["unshare", "-n", "true"], capture_output=True, text=True, timeout=20)
+    done = subprocess.run(["unshare", "-n", "true"], capture_output=True, text=True, timeout=60)
     return "" if done.returncode == 0 else f"no network namespace can be made: {done.stderr.strip()[:100]}"
 
 

@@ -32,7 +32,7 @@ def in_a_mount_of_its_own(folder: Path, *arguments: str) -> dict[str, Any]:
         pytest.skip(reason)
     folder.mkdir()
     command = ["unshare", "-m", sys.executable, "-m", "tests.faults.full_disk", str(folder), *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=150)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 

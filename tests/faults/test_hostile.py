@@ -20,7 +20,6 @@ def test_there_are_enough_texts_and_each_fits_a_runs_name() -> None:
     assert len(set(hostile.PAYLOADS)) >= 25 and all(len(text) <= 80 for text in hostile.PAYLOADS)
 
 
-@pytest.mark.timeout(400)
 def test_hostile_texts_do_nothing_on_any_page(start_server: StartServer, browser: Browser, tmp_path: Path) -> None:
     home = tmp_path / "home"
     os.environ["DISTILLERY_HOME"] = str(home)

@@ -18,7 +18,7 @@ def test_a_whole_session_needs_and_seeks_no_network(tmp_path: Path, chromium_pat
         pytest.skip(reason)
     done = subprocess.run(
         ["unshare", "-n", sys.executable, "-m", "tests.faults.session", str(tmp_path)],
-        cwd=ROOT, capture_output=True, text=True, timeout=170,
+        cwd=ROOT, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])

@@ -42,7 +42,7 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
     extra = {"HF_TOKEN": CANARY, "PYTHONPATH": str(home / "hooks"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "core", "distill", "--config", str(home / "mine.json")],
-        cwd=ROOT, env=server_environment(home, extra), capture_output=True, text=True, timeout=150, umask=0o022,
+        cwd=ROOT, env=server_environment(home, extra), capture_output=True, text=True, timeout=300, umask=0o022,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     assert CANARY not in done.stdout + done.stderr
@@ -77,7 +77,7 @@ def test_the_hook_sees_a_pickle(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(HOOK.format(log=str(tmp_path / "log")), encoding="utf-8")
     script = "import datetime, pickle; pickle.loads(pickle.dumps(datetime.date(2026, 1, 1)))"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=300)
     assert "datetime" in (tmp_path / "log").read_text()
 
 
