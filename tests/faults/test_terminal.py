@@ -26,7 +26,7 @@ from tests.faults.leaving import LONG, wrong_with
 from tests.faults.leaving import _until as until
 from tests.serving import ROOT, STOP_LIMIT_S, server_environment
 from tests.small_runs import settings_of
-from tests.test_main_path import made, patience, press, run_of, state  # noqa: F401  patience is for all here
+from tests.test_main_path import made, press, run_of, state
 
 RELOADS = 10
 QUICK = ("training.epochs=1", "training.batch_size=64")
