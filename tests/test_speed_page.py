@@ -358,6 +358,19 @@ def test_a_name_of_somebody_elses_stays_text_on_the_map(quiet):
     assert any("&lt;b&gt;bold" in text for text in texts)
 
 
+def test_the_map_marks_the_chosen_run_and_the_smallest_that_keeps_enough_without_a_name_over_others(quiet):
+    finished_run(quiet, RUN)
+    found, _ = measured_runs()
+    points = [standing(found[0], Cell())]
+    drawn = figure(points, found[0], points[0], Cell(), 0.97, "times")
+    place = (points[0].pace.times_as_fast, 100 * points[0].kept)
+    marked = {each.name: (each.x[0], each.y[0]) for each in drawn.data[-2:]}
+    assert marked == {"the run chosen above": place, f"smallest that keeps 97{THIN}%": place}
+    assert not any(each.text for each in drawn.layout.annotations if each.xref != "paper")
+    drawn = figure(points, None, None, Cell(), 0.97, "times")
+    assert [each.name for each in drawn.data] == ["students, not on the grid yet", "paper: DistilBERT"]
+
+
 def test_results_of_the_run_are_what_the_gauges_say(quiet):
     student = RESULTS["student"] | {"parameters": 11_356_993}
     make_run(quiet, results=RESULTS | {"student": student})

@@ -159,7 +159,7 @@ def _name(row: Row, origins: Sequence[str]) -> str:
     return (
         f'<th class="first" scope="row" title="{escape(title)}">'
         f'<i class="swatch {shape}" style="--colour:{colour}"></i>{escape(short)}{_letters(row.footnotes)} {small}'
-        f"{''.join(map(_mark, origins))}</th>"
+        f'<span class="marks">{"".join(map(_mark, origins))}</span></th>'
     )
 
 

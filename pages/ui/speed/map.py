@@ -69,11 +69,14 @@ def figure(
     if across == "times":
         drawn.add_trace(_paper())
     _draw_lines(drawn, share, across)
-    ends = _ends_across(standings, across)
-    named = {point.run.run_id: point for point in standings if point.run == chosen or point is best}
-    for place, point in enumerate(sorted(named.values(), key=lambda point: _x(point, across))):
-        drawn.add_annotation(**_name(point, across, place % 2 == 0, ends))
-    drawn.update_layout(**_layout(standings, cell, share, across, ends))
+    for point in standings:
+        if point.run == chosen:
+            drawn.add_trace(
+                _sign(point, across, "the run chosen above", "circle-open", diameter(point.parameters) + 12)
+            )
+    if best is not None:
+        drawn.add_trace(_sign(best, across, f"smallest that keeps {numbers.percent(share, 0)}", "star", 14))
+    drawn.update_layout(**_layout(standings, cell, share, across))
     return drawn
 
 
@@ -196,27 +199,18 @@ def _hover(point: Standing) -> str:
     return "<br>".join(lines)
 
 
-def _name(point: Standing, across: Across, above: bool, ends: tuple[float, float]) -> dict[str, Any]:
-    away = diameter(point.parameters) / 2 + 18
-    return {
-        "x": _x(point, across),
-        "y": 100 * point.kept,
-        "text": escape(marks.short(name_of(point.run), 28)),
-        "bgcolor": ground_colour(theme_type()),
-        "showarrow": True,
-        "arrowhead": 0,
-        "arrowcolor": text_colour(theme_type()),
-        "ax": 0,
-        "ay": -away if above else away,
-        "xanchor": _anchor(_x(point, across), ends),
-        "font": {"size": 14, "color": text_colour(theme_type())},
-    }
+def _sign(point: Standing, across: Across, name: str, symbol: str, size: float) -> Any:
+    """A sign on a bubble. The legend says what it means: on a narrow screen names would lie over other bubbles."""
+    import plotly.graph_objects as go
 
-
-def _anchor(x: float, ends: tuple[float, float]) -> str:
-    """Towards the middle of the map, where there is room for words on a narrow screen too."""
-    place = (x - ends[0]) / (ends[1] - ends[0])
-    return "left" if place < 0.35 else "right" if place > 0.65 else "center"
+    return go.Scatter(
+        x=[_x(point, across)],
+        y=[100 * point.kept],
+        mode="markers",
+        name=name,
+        marker={"symbol": symbol, "size": size, "color": text_colour(theme_type()), "line": {"width": 2}, "opacity": 1},
+        hoverinfo="skip",
+    )
 
 
 def _draw_lines(drawn: go.Figure, share: float, across: Across) -> None:
@@ -228,19 +222,18 @@ def _draw_lines(drawn: go.Figure, share: float, across: Across) -> None:
     for y, words in ((100, "its teacher"), (100 * share, f"keep at least {numbers.percent(share, 0)}")):
         # Far left, where students that are slower than their teachers would be: there are few.
         drawn.add_annotation(
-            x=0, xref="paper", y=y, xanchor="left", yanchor="bottom", showarrow=False, text=words,
-            font={"size": 13, "color": text_colour(theme_type())},
+            x=0, xref="paper", y=y, xanchor="left", yanchor="bottom", showarrow=False, text=words, yshift=2,
+            bgcolor=ground_colour(theme_type()), borderpad=0, font={"size": 13, "color": text_colour(theme_type())},
         )  # fmt: skip
 
 
-def _layout(
-    standings: Sequence[Standing], cell: Cell, share: float, across: Across, ends: tuple[float, float]
-) -> dict[str, Any]:
+def _layout(standings: Sequence[Standing], cell: Cell, share: float, across: Across) -> dict[str, Any]:
     text, grid = text_colour(theme_type()), grid_colour(theme_type())
     axis = {"gridcolor": grid, "linecolor": grid, "zeroline": False, "tickfont": {"size": 14, "color": text}}
     kept = [100 * point.kept for point in standings] + [100.0, 100 * share]
     if across == "times":
         kept.append(100 * reported().kept)
+    ends = _ends_across(standings, across)
     what = "Times as fast as its teacher" if across == "times" else "Milliseconds (left is faster)"
     title = f"{what}<br><span style='font-size:13px'>{one_pass(cell)}, {of_cell(cell)}</span>"
     return {
