@@ -100,12 +100,12 @@ def word_loss_terms(
     `projection` takes the student's hidden states to the teacher's width. The teacher, in evaluation mode, is not used
     and may be None where neither soft targets nor hidden states are asked for.
     """
-    loss = loss_settings
-    hidden = _hidden_states(student, batch)
-    theirs = None
+    loss, theirs = loss_settings, None
+    # The teacher first: what its layers need meanwhile is free again before the student keeps its own for the gradients.
     if loss.soft > 0 or loss.cosine > 0:
         with torch.no_grad():
             theirs = _hidden_states(teacher, batch)
+    hidden = _hidden_states(student, batch)
     terms: dict[str, Tensor] = {}
     parts = []
     if loss.soft > 0 or loss.hard > 0:
