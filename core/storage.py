@@ -63,8 +63,8 @@ def write_json(path: Path, value: Any, durable: bool = True) -> None:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """JSON whose whole numbers fit into 64 bits. Raises ValueError, or RecursionError for brackets without end."""
-    return json.loads(text, parse_int=_whole)
+    """JSON in UTF-8 whose whole numbers fit into 64 bits. Raises ValueError, or RecursionError for endless brackets."""
+    return _decoder.decode(text if isinstance(text, str) else text.decode("utf-8"))
 
 
 def _whole(digits: str) -> int:
@@ -72,6 +72,10 @@ def _whole(digits: str) -> int:
     if len(digits) > MOST_DIGITS:
         raise ValueError(f"the number {digits[:MOST_DIGITS]}… is too long")
     return int(digits)
+
+
+# One for all: a list of runs parses tens of thousands of lines, and json.loads would make one for each.
+_decoder = json.JSONDecoder(parse_int=_whole)
 
 
 def read_json(path: Path) -> Any:

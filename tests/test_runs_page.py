@@ -18,6 +18,7 @@ from core.runs.about import read_about, run_name, write_about
 from core.runs.tensorboard import is_written
 from core.sections import LossSettings, StudentSettings
 from core.settings_file import parse_settings
+from pages.ui.runs import listing
 from pages.ui.runs.bars import not_comparable
 from pages.ui.runs.beside import read_entries
 from pages.ui.runs.differences import differences
@@ -40,6 +41,15 @@ def still(home: Path, nothing_trains: None) -> Path:
 
 
 # --- the list ---------------------------------------------------------------------------------------------------
+
+
+def test_what_stands_above_the_table_is_drawn_before_it_and_never_moves_it(still, monkeypatch):
+    make_run(still)
+    drawn = []
+    for name in ("_show_filters", "_show_actions", "show_table"):
+        monkeypatch.setattr(listing, name, lambda *given, name=name: drawn.append(name))
+    assert not open_page(RUNS).exception
+    assert drawn == ["_show_filters", "_show_actions", "show_table"]
 
 
 def test_every_state_is_listed_with_what_is_known(still):

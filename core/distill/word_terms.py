@@ -101,7 +101,7 @@ def word_loss_terms(
     and may be None where neither soft targets nor hidden states are asked for.
     """
     loss, theirs = loss_settings, None
-    # The teacher first: what its layers need meanwhile is free again before the student keeps its own for the gradients.
+    # The teacher first: what its layers need is free again before the student keeps its own for the gradients.
     if loss.soft > 0 or loss.cosine > 0:
         with torch.no_grad():
             theirs = _hidden_states(teacher, batch)

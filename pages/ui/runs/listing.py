@@ -14,7 +14,7 @@ from core.runs.table import RunRow, list_rows
 from pages.ui.form import KEPT
 from pages.ui.recipe import describe
 from pages.ui.runs.removing import ask_to_remove
-from pages.ui.runs.table import is_active, megabytes, show_table, state_of
+from pages.ui.runs.table import is_active, megabytes, show_table, state_of, ticked
 
 FEWEST, MOST = 2, 6
 """So many runs can be compared at once: fewer are no comparison, more are a tangle."""
@@ -94,15 +94,15 @@ def _show_found(was_active: bool) -> None:
         st.rerun()
     chosen = st.session_state
     shown = found(rows, chosen.get(SEARCH, ""), chosen.get(STATES, []), chosen.get(OBJECTIVE))
-    bar = st.container(horizontal=True, vertical_alignment="center")
     if not shown:
         st.info("No run matches. Take words from the search, or choose other states.")
         return
-    ticked, opened = show_table(shown)
+    # Before the table: if they came after it, on a busy machine, they would push it from under the mouse.
+    with st.container(horizontal=True, vertical_alignment="center"):
+        _show_actions([row for row in rows if row.run_id in ticked()], rows, shown)
+    opened = show_table(shown)
     if opened is not None:
         go_to(run=opened)
-    with bar:
-        _show_actions([row for row in rows if row.run_id in ticked], rows, shown)
 
 
 def _show_actions(ticked: list[RunRow], rows: Sequence[RunRow], shown: Sequence[RunRow]) -> None:

@@ -41,13 +41,17 @@ COLUMNS: tuple[dict[str, Any], ...] = (
 """What stands in the table, in order. `number`: aligned to the right, the largest first."""
 
 
-def show_table(rows: Sequence[RunRow]) -> tuple[list[str], str | None]:
-    """Draw the runs; returns the ids that are ticked, and the id that has just been opened or None."""
-    before = st.session_state.get(KEY, {}).get("chosen") or []
+def ticked() -> list[str]:
+    """The ids that are ticked in the table, known before it is drawn."""
+    chosen = st.session_state.get(KEY, {}).get("chosen") or []
+    return [run_id for run_id in chosen if isinstance(run_id, str)]
+
+
+def show_table(rows: Sequence[RunRow]) -> str | None:
+    """Draw the runs; returns the id that has just been opened, or None."""
     columns = [{"number": False, "sortable": True} | column for column in COLUMNS]
-    data = {"columns": columns, "rows": [as_row(row) for row in rows], "chosen": before}
-    shown = _component()(key=KEY, data=data, on_chosen_change=_nothing, on_open_change=_nothing)
-    return [run_id for run_id in shown.chosen or [] if isinstance(run_id, str)], shown.open
+    data = {"columns": columns, "rows": [as_row(row) for row in rows], "chosen": ticked()}
+    return _component()(key=KEY, data=data, on_chosen_change=_nothing, on_open_change=_nothing).open
 
 
 def as_row(row: RunRow) -> dict[str, Any]:
