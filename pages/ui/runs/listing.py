@@ -14,7 +14,7 @@ from core.runs.table import RunRow, list_rows
 from pages.ui.form import KEPT
 from pages.ui.recipe import describe
 from pages.ui.runs.removing import ask_to_remove
-from pages.ui.runs.table import is_active, megabytes, show_table, state_of, ticked
+from pages.ui.runs.table import is_active, megabytes, show_table, state_of, ticked_ids
 
 FEWEST, MOST = 2, 6
 """So many runs can be compared at once: fewer are no comparison, more are a tangle."""
@@ -97,9 +97,9 @@ def _show_found(was_active: bool) -> None:
     if not shown:
         st.info("No run matches. Take words from the search, or choose other states.")
         return
-    # Before the table: if they came after it, on a busy machine, they would push it from under the mouse.
+    # The buttons first: drawn after the table, on a busy machine, they would push it from under the mouse.
     with st.container(horizontal=True, vertical_alignment="center"):
-        _show_actions([row for row in rows if row.run_id in ticked()], rows, shown)
+        _show_actions([row for row in rows if row.run_id in ticked_ids()], rows, shown)
     opened = show_table(shown)
     if opened is not None:
         go_to(run=opened)

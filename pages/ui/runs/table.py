@@ -41,7 +41,7 @@ COLUMNS: tuple[dict[str, Any], ...] = (
 """What stands in the table, in order. `number`: aligned to the right, the largest first."""
 
 
-def ticked() -> list[str]:
+def ticked_ids() -> list[str]:
     """The ids that are ticked in the table, known before it is drawn."""
     chosen = st.session_state.get(KEY, {}).get("chosen") or []
     return [run_id for run_id in chosen if isinstance(run_id, str)]
@@ -50,7 +50,7 @@ def ticked() -> list[str]:
 def show_table(rows: Sequence[RunRow]) -> str | None:
     """Draw the runs; returns the id that has just been opened, or None."""
     columns = [{"number": False, "sortable": True} | column for column in COLUMNS]
-    data = {"columns": columns, "rows": [as_row(row) for row in rows], "chosen": ticked()}
+    data = {"columns": columns, "rows": [as_row(row) for row in rows], "chosen": ticked_ids()}
     return _component()(key=KEY, data=data, on_chosen_change=_nothing, on_open_change=_nothing).open
 
 
