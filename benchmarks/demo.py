@@ -16,7 +16,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import chromium, find_chromium, open_page, visit
+from tests.browser import chromium, needed_chromium, open_page, visit
 from tests.serving import Server, launch
 
 LIMIT_S = 1800
@@ -25,9 +25,7 @@ PICTURE = Path(__file__).with_name("demo.png")
 
 def main() -> None:
     """Print a table of both runs."""
-    path = find_chromium()
-    if path is None:
-        raise SystemExit("No Chromium found: set CHROMIUM to the path of one.")
+    path = needed_chromium()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the first run")
     print("| run | click to result, s | teacher | student | kept | agreement | smaller | times as fast |")
     print("|---|---|---|---|---|---|---|---|")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 import tempfile
 import threading
 import time
@@ -22,7 +21,7 @@ from pathlib import Path
 
 from playwright.sync_api import CDPSession, Page
 
-from tests.browser import chromium, find_chromium, open_page
+from tests.browser import chromium, needed_chromium, open_page
 from tests.serving import ROOT, Server, launch
 from tests.synthetic import SyntheticRun, student_events
 
@@ -160,9 +159,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="What the live view costs the browser and the wire.")
     parser.add_argument("--seconds", type=float, default=20.0, help="how long each case is watched")
     seconds = parser.parse_args().seconds
-    executable = find_chromium()
-    if executable is None:
-        sys.exit("No Chromium found. Set CHROMIUM to the path of one.")
+    executable = needed_chromium()
     cases = [
         ("10000 of 12000 steps", 12_000, POINTS, False),
         ("10000 of 12000, zoomed in", 12_000, POINTS, True),

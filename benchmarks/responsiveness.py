@@ -16,7 +16,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import chromium, find_chromium, open_page, settled, visit
+from tests.browser import chromium, needed_chromium, open_page, settled, visit
 from tests.serving import launch
 
 STARTS = 5
@@ -25,9 +25,7 @@ CLICKS = 30
 
 def main() -> None:
     """Print both measurements."""
-    path = find_chromium()
-    if path is None:
-        raise SystemExit("No Chromium found: set CHROMIUM to the path of one.")
+    path = needed_chromium()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start")
     with chromium(path) as browser:
         paints = [_first_paint(browser) for _ in range(STARTS)]
@@ -60,7 +58,7 @@ def _clicks(browser: Browser, home: Path) -> None:
             visit(watcher, server.url)
             watcher.get_by_role("button", name="Start the demo").click()
             for stage in ("Teacher learns the task", "Student learns from the teacher"):
-                expect(watcher.locator(".live")).to_contain_text(f"{stage}", timeout=60_000)
+                expect(watcher.locator(".live")).to_contain_text(f"{stage}")
                 _wait_for_steps(home, "teacher" if stage.startswith("Teacher") else "student")
                 training = _latencies(form)
                 ratio = statistics.median(training) / statistics.median(idle)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page
 
-from tests.browser import chromium, find_chromium, open_page, visit
+from tests.browser import chromium, needed_chromium, open_page, visit
 from tests.made_jobs import make_200_rows
 from tests.made_runs import make_200_runs
 from tests.serving import ROOT, launch, server_environment
@@ -36,9 +36,7 @@ broken = sum(bool(row.problem) for row in rows); print(f"for {len(rows)} runs, {
 
 def main() -> None:
     """Measure and print."""
-    path = find_chromium()
-    if path is None:
-        raise SystemExit("No Chromium found: set CHROMIUM to the path of one.")
+    path = needed_chromium()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start")
     with tempfile.TemporaryDirectory() as name, chromium(path) as browser:
         home = Path(name)

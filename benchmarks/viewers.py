@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, expect
 
 from core.runs.events import read_events
 from core.settings_file import parse_settings
-from tests.browser import chromium, find_chromium, open_page
+from tests.browser import chromium, needed_chromium, open_page
 from tests.made_runs import make_run
 from tests.serving import Server, launch
 
@@ -42,9 +42,7 @@ def main() -> None:
     parser.add_argument("--tabs", type=int, default=8)
     parser.add_argument("--minutes", type=float, default=10.0)
     chosen = parser.parse_args()
-    path = find_chromium()
-    if path is None:
-        raise SystemExit("No Chromium found: set CHROMIUM to the path of one.")
+    path = needed_chromium()
     first, *others = sorted(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as name, waiting_run(Path(name), first) as (server, metrics):
         os.sched_setaffinity(0, others or [first])
@@ -81,7 +79,7 @@ def begin(browser: Browser, server: Server, metrics: Path) -> None:
     """Visit the dashboard once, which lets the run begin, and wait until its student learns."""
     with open_page(browser, []) as page:
         page.goto(server.url)
-        expect(page.get_by_role("button", name="Start the demo")).to_be_visible(timeout=60_000)
+        expect(page.get_by_role("button", name="Start the demo")).to_be_visible()
         deadline = time.monotonic() + BEGIN_S
         while len(student_times(metrics)) < WARM_UP_STEPS:
             if time.monotonic() > deadline:
@@ -96,7 +94,7 @@ def tabs(browser: Browser, server: Server, count: int) -> Iterator[None]:
         for _ in range(count):
             page = stack.enter_context(open_page(browser, []))
             page.goto(f"{server.url}/distill")
-            expect(page.locator(".live-chart .main-svg").first).to_be_visible(timeout=60_000)
+            expect(page.locator(".live-chart .main-svg").first).to_be_visible()
         yield
 
 

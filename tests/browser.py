@@ -52,6 +52,11 @@ def find_chromium() -> str | None:
     return path if Path(path).exists() else None
 
 
+def needed_chromium() -> str:
+    """The same, for a program that cannot go on without one: it ends with what to do."""
+    return find_chromium() or sys.exit("No Chromium found: set CHROMIUM to the path of one.")
+
+
 @contextmanager
 def chromium(executable: str, *arguments: str) -> Iterator[Browser]:
     """Run a headless Chromium with further command line arguments until the block ends."""
@@ -140,4 +145,4 @@ def axe(page: Page, theme: str = "light") -> list[str]:
 
 
 if __name__ == "__main__":
-    print(find_chromium() or sys.exit("No Chromium found: set CHROMIUM to the path of one."))
+    print(needed_chromium())

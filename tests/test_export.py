@@ -413,7 +413,7 @@ def test_made_and_downloaded_in_a_browser(world, start_server, page):
     folder = copy_of(world, "labels", "20261122-120000-ab12")
     visit(page, f"{start_server(home=world).url}/runs?run={folder.name}")
     page.get_by_role("button", name="Make the ONNX files").click()
-    expect(page.get_by_role("button", name="Cancel")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
     expect(page.get_by_role("button", name="Download ONNX, 8-bit")).to_be_visible(timeout=90_000)
     assert read_forms(folder) is not None
     with page.expect_download() as download:

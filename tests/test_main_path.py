@@ -21,7 +21,7 @@ from core import numbers
 from core.config import Settings
 from core.runs import folder as runs
 from core.settings_file import parse_settings
-from tests.browser import LIMIT_MS, axe, collect_problems, open_page, settled, visit
+from tests.browser import axe, collect_problems, open_page, settled, visit
 from tests.conftest import StartServer
 from tests.made_runs import make_run
 from tests.serving import Server
@@ -63,9 +63,9 @@ def fill(page: Page, label: str, value: str) -> None:
     field.press("Enter")
 
 
-def state(page: Page, word: str, timeout: float = LIMIT_MS) -> None:
+def state(page: Page, word: str) -> None:
     """Wait until the live view says this word."""
-    expect(page.locator(".live-word")).to_have_text(word, timeout=timeout)
+    expect(page.locator(".live-word")).to_have_text(word)
 
 
 def beyond(page: Page, place: int) -> int:

@@ -85,9 +85,6 @@ ADDRESSED = ("/distill", "/compare", "/speed")
 """Pages that say something about a run in their address which does not exist."""
 
 
-PATIENCE_MS = 60_000
-
-
 @dataclass
 class Report:
     """So many pages looked at with so many texts, and what was wrong."""
@@ -188,7 +185,6 @@ def look_everywhere(browser: Browser, url: str, cases: list[Case]) -> Report:
     report = Report()
     outside: list[str] = []
     with open_page(browser, []) as page:
-        page.set_default_timeout(PATIENCE_MS)
         page.on("request", lambda request: _note_outside(request.url, outside))
         page.on("dialog", lambda dialog: (report.bad.append("a dialog opened"), dialog.dismiss()))
         paths = addresses(page, url)

@@ -33,7 +33,6 @@ QUICK = ("training.epochs=1", "training.batch_size=64")
 STOPPED = 3
 """What `python -m core` ends with after a stop."""
 
-PATIENCE_MS = 90_000
 # The student's step that the page shows, in thousands as people write them; 0 while there is none.
 STEP = """() => {
   const stage = document.querySelector('.live-stage[aria-current=step]')?.dataset.stage;
@@ -92,7 +91,7 @@ def goes_on(folder: Path) -> None:
 def beyond(page: Page, step: int) -> int:
     """Wait until the page shows that the run trains and its student is further than `step`; returns where it is."""
     is_further = f"before => {{ const now = ({STEP})(); return now > before && now }}"
-    now = page.wait_for_function(is_further, arg=step, timeout=PATIENCE_MS).json_value()
+    now = page.wait_for_function(is_further, arg=step).json_value()
     state(page, "running")
     return now
 

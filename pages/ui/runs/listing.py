@@ -97,9 +97,10 @@ def _show_found(was_active: bool) -> None:
     if not shown:
         st.info("No run matches. Take words from the search, or choose other states.")
         return
+    ticked = set(ticked_ids())
     # The buttons first: drawn after the table, on a busy machine, they would push it from under the mouse.
     with st.container(horizontal=True, vertical_alignment="center"):
-        _show_actions([row for row in rows if row.run_id in ticked_ids()], rows, shown)
+        _show_actions([row for row in rows if row.run_id in ticked], rows, shown)
     opened = show_table(shown)
     if opened is not None:
         go_to(run=opened)
