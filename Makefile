@@ -22,9 +22,9 @@ test: $(INSTALLED) chromium strace
 
 # $CHROMIUM or one on the PATH; as root one from apt; else playwright's own.
 chromium: $(INSTALLED)
-	@$(BIN)/python -m tests.browser \
+	@$(BIN)/python -m tests.fixtures.browser \
 	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-	       && apt-get update -qq && apt-get install -y -qq chromium && $(BIN)/python -m tests.browser; } \
+	       && apt-get update -qq && apt-get install -y -qq chromium && $(BIN)/python -m tests.fixtures.browser; } \
 	  || $(BIN)/python -m playwright install chromium
 
 # Some faults are injected with it; where it cannot be had, their tests say that they are skipped.

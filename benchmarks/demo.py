@@ -16,8 +16,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import chromium, needed_chromium, open_page, visit
-from tests.serving import Server, launch
+from tests.fixtures.browser import chromium, needed_chromium, open_page, visit
+from tests.fixtures.serving import Server, launch
 
 LIMIT_S = 1800
 PICTURE = Path(__file__).with_name("demo.png")

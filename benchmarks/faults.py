@@ -62,7 +62,7 @@ def module(name: str, *arguments: str, before: tuple[str, ...] = ()) -> dict[str
 
 def kills(folder: Path) -> list[Row]:
     """SIGKILL at random moments of training."""
-    found = module("tests.killed_runs", str(folder), "100")
+    found = module("tests.fixtures.killed_runs", str(folder), "100")
     even = found["equal"] == found["runs"] and found["resumes"] == found["kills"]
     notes = (
         f"{found['inside_save']} inside a save; {found['equal']} of {found['runs']} runs end with the weights, "
@@ -115,7 +115,7 @@ def lines(folder: Path) -> list[Row]:
 def leaving(folder: Path) -> list[Row]:
     """Signals and stops of servers that really train."""
     from tests.faults import leaving as trials
-    from tests.small_runs import world_of
+    from tests.fixtures.small_runs import world_of
 
     report = trials.Report()
     with world_of(folder / "home") as home:
@@ -163,9 +163,9 @@ def inputs(folder: Path) -> list[Row]:
 
 def texts(folder: Path) -> list[Row]:
     """Hostile texts on every page, in a browser."""
-    from tests.browser import chromium, find_chromium
     from tests.faults import hostile
-    from tests.serving import launch
+    from tests.fixtures.browser import chromium, find_chromium
+    from tests.fixtures.serving import launch
 
     home = folder / "home"
     with home_of(home):
@@ -187,7 +187,7 @@ def texts(folder: Path) -> list[Row]:
 def hosts(_: Path) -> list[Row]:
     """The Host and Origin matrix on a real server, and a name that is bound to another address."""
     chosen = "test_a_real_server_keeps_to_the_whole_matrix or rebound or second_host"
-    passed, failed = _pytest("tests/test_guard.py", chosen)
+    passed, failed = _pytest("tests/app/test_guard.py", chosen)
     notes = "each case over HTTP and as a WebSocket, and a rebound name in Chromium"
     others = "plain Streamlit: 6 of 16 refused, rebinding starts a training"
     return [Row("Host and Origin", passed + failed, passed, notes, others)]
@@ -224,7 +224,7 @@ def phases(folder: Path) -> list[Row]:
     import torch
 
     from tests.faults import phases as trials
-    from tests.small_runs import world_of
+    from tests.fixtures.small_runs import world_of
 
     torch.set_num_threads(1)
     with world_of(folder / "home") as home:

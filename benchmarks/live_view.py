@@ -21,9 +21,9 @@ from pathlib import Path
 
 from playwright.sync_api import CDPSession, Page
 
-from tests.browser import chromium, needed_chromium, open_page
-from tests.serving import ROOT, Server, launch
-from tests.synthetic import SyntheticRun, student_events
+from tests.fixtures.browser import chromium, needed_chromium, open_page
+from tests.fixtures.serving import ROOT, Server, launch
+from tests.fixtures.synthetic_curves import SyntheticRun, student_events
 
 POINTS = 10_000
 STEPS_A_SECOND = 10

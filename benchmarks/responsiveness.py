@@ -16,8 +16,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import chromium, needed_chromium, open_page, settled, visit
-from tests.serving import launch
+from tests.fixtures.browser import chromium, needed_chromium, open_page, settled, visit
+from tests.fixtures.serving import launch
 
 STARTS = 5
 CLICKS = 30

@@ -23,7 +23,7 @@ def main(kills: int) -> int:
     """Print a row for each variant; returns the exit status."""
     import torch
 
-    from tests.broken_runs import VARIANTS
+    from tests.fixtures.broken_runs import VARIANTS
 
     torch.set_num_threads(1)
     print("| run | stopped after each update | equal | kills | inside a save | resumed | ended equal |")
@@ -40,7 +40,7 @@ def main(kills: int) -> int:
 
 def _stops(variant: str) -> tuple[int, int]:
     """How many runs were stopped and resumed, and how many of them ended like the unbroken one."""
-    from tests.broken_runs import STEPS, stopped_and_resumed, unbroken_end
+    from tests.fixtures.broken_runs import STEPS, stopped_and_resumed, unbroken_end
 
     with tempfile.TemporaryDirectory() as home:
         os.environ["DISTILLERY_HOME"] = home
@@ -54,7 +54,7 @@ def _stops(variant: str) -> tuple[int, int]:
 def _kills(variant: str, kills: int) -> dict[str, int]:
     with tempfile.TemporaryDirectory() as home:
         done = subprocess.run(
-            [sys.executable, "-m", "tests.killed_runs", home, str(kills), variant],
+            [sys.executable, "-m", "tests.fixtures.killed_runs", home, str(kills), variant],
             cwd=ROOT,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page
 
-from tests.browser import chromium, needed_chromium, open_page, visit
-from tests.made_jobs import make_200_rows
-from tests.made_runs import make_200_runs
-from tests.serving import ROOT, launch, server_environment
+from tests.fixtures.browser import chromium, needed_chromium, open_page, visit
+from tests.fixtures.made_glue_jobs import make_200_rows
+from tests.fixtures.made_runs import make_200_runs
+from tests.fixtures.serving import ROOT, launch, server_environment
 
 VISITS = 3
 PAGES = {"Runs": ("GLUE", "td.name a"), "GLUE": ("Runs", ".results tbody tr:nth-child(12)")}

@@ -22,9 +22,9 @@ from playwright.sync_api import Browser, expect
 
 from core.runs.events import read_events
 from core.settings_file import parse_settings
-from tests.browser import chromium, needed_chromium, open_page
-from tests.made_runs import make_run
-from tests.serving import Server, launch
+from tests.fixtures.browser import chromium, needed_chromium, open_page
+from tests.fixtures.made_runs import make_run
+from tests.fixtures.serving import Server, launch
 
 QUIET_S = 120.0
 LOOK_EVERY_S = 10.0

@@ -1,1 +1,1 @@
-"""Tests, one file for each room of the project; `make test` runs them all."""
+"""Tests, which mirror the house: a folder for each room; `make test` runs them all."""

@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, Page
 
 from core import warm_up
 from core.runs import worker
-from tests.browser import chromium, find_chromium, open_page
-from tests.serving import Server, launch
+from tests.fixtures.browser import chromium, find_chromium, open_page
+from tests.fixtures.serving import Server, launch
 
 # Before anything imports the libraries that read them: no test reaches a network.
 os.environ["HF_HUB_OFFLINE"] = "1"

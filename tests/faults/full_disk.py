@@ -22,8 +22,8 @@ from core.runs.execute import execute
 from core.runs.recorder import FolderRecorder
 from core.runs.resume import request_resume
 from core.storage import read_json
-from tests.broken_runs import new_run
-from tests.small_runs import world_of
+from tests.fixtures.broken_runs import new_run
+from tests.fixtures.small_runs import world_of
 
 SIZE = "24m"
 

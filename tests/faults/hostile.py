@@ -19,9 +19,9 @@ from playwright.sync_api import Error as BrowserError
 from core.config import starting_point
 from core.runs import folder as runs
 from core.sections import DataSettings
-from tests.browser import open_page, settled
-from tests.made_runs import make_run
-from tests.tiny import finished_run
+from tests.fixtures.browser import open_page, settled
+from tests.fixtures.made_runs import make_run
+from tests.fixtures.tiny_models import finished_run
 
 EVIL = "evil.example"
 PAYLOADS: list[str] = [

@@ -22,8 +22,10 @@ from core.models.saved import load_model
 from core.scoring.answers import answers, read_lines
 from core.sections import DataSettings
 from core.settings_file import override, parse_settings, read_settings_file
-from tests import test_csv_file, test_saved, test_settings, test_teacher
-from tests.tiny import finished_run
+from tests.core import test_settings
+from tests.core.data import test_csv_file
+from tests.core.models import test_saved, test_teacher
+from tests.fixtures.tiny_models import finished_run
 
 LIMIT_S = 1.0
 

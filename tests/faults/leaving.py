@@ -16,8 +16,8 @@ from core.distill.checkpoint import newest_checkpoint
 from core.models.saved import load_model
 from core.runs import folder as runs
 from core.runs.execute import execute
-from tests.serving import Server, launch
-from tests.small_runs import settings_of
+from tests.fixtures.serving import Server, launch
+from tests.fixtures.small_runs import settings_of
 
 LIMIT_S = 10.0
 PATIENCE_S = 90.0

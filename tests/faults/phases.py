@@ -26,7 +26,7 @@ from core.runs import folder as runs
 from core.runs import worker as worker_module
 from core.runs.recorder import FolderRecorder
 from core.runs.worker import Worker
-from tests.broken_runs import new_run, outcome, stop_after_update
+from tests.fixtures.broken_runs import new_run, outcome, stop_after_update
 
 PHASES = ("load", "step", "scoring", "logging", "save")
 FAULTS = ("disk full", "out of memory", "NaN", "panic")

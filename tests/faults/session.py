@@ -24,10 +24,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from core.runs import folder as runs
-from tests.browser import chromium, find_chromium, open_page, visit
 from tests.faults.saves import may_trace
-from tests.serving import ROOT, Server, launch, server_environment
-from tests.small_runs import settings_of
+from tests.fixtures.browser import chromium, find_chromium, open_page, visit
+from tests.fixtures.serving import ROOT, Server, launch, server_environment
+from tests.fixtures.small_runs import settings_of
 
 LIMIT_S = 300
 IFF_UP, SIOCSIFFLAGS = 1, 0x8914

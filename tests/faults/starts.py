@@ -24,8 +24,8 @@ from core.runs import folder as runs
 from core.runs import worker as worker_module
 from core.runs.events import read_events
 from core.runs.worker import Worker
-from tests.broken_runs import new_run
-from tests.small_runs import settings_of
+from tests.fixtures.broken_runs import new_run
+from tests.fixtures.small_runs import settings_of
 
 SERVERS, TABS, OTHERS = 2, 4, 4
 LIMIT_S = 60.0

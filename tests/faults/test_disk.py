@@ -19,11 +19,11 @@ from core.runs.execute import execute
 from core.runs.recorder import FolderRecorder
 from core.runs.worker import Worker
 from core.storage import runs_root
-from tests.broken_runs import new_run
+from tests.core.distill.test_loop import one_thread  # noqa: F401  used by every test here
 from tests.faults.full_disk import may_mount
-from tests.serving import ROOT
-from tests.small_runs import world_of
-from tests.test_loop import one_thread  # noqa: F401  used by every test here
+from tests.fixtures.broken_runs import new_run
+from tests.fixtures.serving import ROOT
+from tests.fixtures.small_runs import world_of
 
 
 def in_a_mount_of_its_own(folder: Path, *arguments: str) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser import open_page
 from tests.conftest import StartServer
 from tests.faults import hostile
+from tests.fixtures.browser import open_page
 
 SOME = ["<img src=x onerror=hit=1>![](http://evil.example/a)$\\rule{99999px}{9px}$"]
 """A program, a picture and a giant in one; `python -m benchmarks.faults` tries them all."""

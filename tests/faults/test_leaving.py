@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.core.distill.test_loop import one_thread  # noqa: F401  used by every test here
 from tests.faults import leaving
-from tests.small_runs import world_of
-from tests.test_loop import one_thread  # noqa: F401  used by every test here
+from tests.fixtures.small_runs import world_of
 
 
 @pytest.fixture

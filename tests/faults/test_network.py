@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.session import may_leave_network, outside
-from tests.serving import ROOT
+from tests.fixtures.serving import ROOT
 
 
 def test_a_whole_session_needs_and_seeks_no_network(tmp_path: Path, chromium_path: str) -> None:

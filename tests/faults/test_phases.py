@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.core.distill.test_loop import one_thread  # noqa: F401  used by every test here
 from tests.faults import phases
-from tests.small_runs import world_of
-from tests.test_loop import one_thread  # noqa: F401  used by every test here
+from tests.fixtures.small_runs import world_of
 
 
 def test_every_fault_at_every_moment_leaves_the_last_good_checkpoint_and_the_next_run(tmp_path: Path) -> None:

@@ -20,11 +20,11 @@ from core.runs.events import read_events
 from core.runs.execute import execute
 from core.runs.resume import request_resume
 from core.runs.worker import Worker
-from tests.broken_runs import new_run, outcome, stop_after_update
+from tests.core.distill.test_loop import one_thread  # noqa: F401  used by every test here
 from tests.faults.phases import Living
-from tests.serving import ROOT
-from tests.small_runs import reviews, world_of
-from tests.test_loop import one_thread  # noqa: F401  used by every test here
+from tests.fixtures.broken_runs import new_run, outcome, stop_after_update
+from tests.fixtures.serving import ROOT
+from tests.fixtures.small_runs import reviews, world_of
 
 LIMIT_S = 60.0
 

@@ -17,7 +17,7 @@ from core.data.outline import text_outline
 from core.errors import DistilleryError
 from core.models.outline import teacher_outline
 from core.sections import DataSettings, TeacherSettings
-from tests.tiny import tiny_teacher, tiny_tokenizer
+from tests.fixtures.tiny_models import tiny_teacher, tiny_tokenizer
 
 CANARY = "the-canary-of-the-roots"
 

@@ -11,7 +11,7 @@ from core.distill import checkpoint
 from core.models.saved import save_model
 from core.storage import write_json
 from tests.faults import saves
-from tests.tiny import tiny_teacher, tiny_tokenizer
+from tests.fixtures.tiny_models import tiny_teacher, tiny_tokenizer
 
 
 def test_no_fault_at_any_system_call_loses_a_checkpoint(tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ from core.runs import folder as runs
 from core.versions import FLOORS, check_versions
 from tests.conftest import StartServer
 from tests.faults.session import HOOK
-from tests.serving import ROOT, server_environment
-from tests.small_runs import settings_of
+from tests.fixtures.serving import ROOT, server_environment
+from tests.fixtures.small_runs import settings_of
 
 CANARY = "hf_cAnArYcAnArYcAnArY12"
 PROGRAMS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04", b"\x93NUMPY\x01\x00\x80", b"#!")

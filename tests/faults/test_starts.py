@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.serving import ROOT
+from tests.fixtures.serving import ROOT
 
 
 def test_twelve_simultaneous_starts_are_one_run_and_a_dead_owner_is_replaced(tmp_path: Path) -> None:

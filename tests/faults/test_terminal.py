@@ -20,13 +20,13 @@ from playwright.sync_api import Browser, Page, expect
 from core.runs import folder as runs
 from core.runs import worker
 from core.runs.events import read_events
-from tests.browser import collect_problems, open_page
+from tests.app.test_main_path import made, press, run_of, state
 from tests.conftest import StartServer
 from tests.faults.leaving import LONG, wrong_with
 from tests.faults.leaving import _until as until
-from tests.serving import ROOT, STOP_LIMIT_S, server_environment
-from tests.small_runs import settings_of
-from tests.test_main_path import made, press, run_of, state
+from tests.fixtures.browser import collect_problems, open_page
+from tests.fixtures.serving import ROOT, STOP_LIMIT_S, server_environment
+from tests.fixtures.small_runs import settings_of
 
 RELOADS = 10
 QUICK = ("training.epochs=1", "training.batch_size=64")

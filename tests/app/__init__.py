@@ -1,0 +1,1 @@
+"""What ships: the launcher, its guard, its end, and the main job through all of it."""

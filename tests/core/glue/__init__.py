@@ -1,0 +1,1 @@
+"""Tasks, metrics and tables of scores."""

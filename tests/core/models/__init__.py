@@ -1,0 +1,1 @@
+"""Opening, building and keeping models."""

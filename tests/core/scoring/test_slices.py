@@ -1,0 +1,260 @@
+"""Kinds of text, shares with their intervals, and the kept answers of a real run's held-out set."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from core.data.labelled import load_labelled
+from core.errors import DistilleryError
+from core.models import shelf
+from core.runs import folder as runs
+from core.runs.comparable import model_folders
+from core.scoring import background, held_out, held_out_words
+from core.scoring.answers import answers
+from core.scoring.background import Task, Tasks
+from core.scoring.held_out import HeldOut, ask_held_out, read_held_out
+from core.scoring.held_out_words import ask_held_out_words, read_held_out_words
+from core.scoring.slices import has_negation, seldom_words, slice_rows, slices_of, wilson
+from core.sections import TrainingSettings
+from pages.ui.compare.lost import headline
+from tests.fixtures.serving import ROOT
+from tests.fixtures.small_runs import MASKED, run_once, world_of
+
+WAIT_S = 60
+PLAIN = TrainingSettings(device="cpu", precision="fp32", threads=1)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A real finished run of labels; its home is the home of the module."""
+    with world_of(tmp_path_factory.mktemp("home")):
+        yield run_once("20261122-120000-aaaa", "student.layers=1")
+        shelf.unload_all()
+
+
+@pytest.fixture(scope="module")
+def words(run: Path) -> Path:
+    """A real finished run of masked words in the same home."""
+    return run_once("20261122-123000-dddd", *MASKED, "student.layers=1")
+
+
+def asked(run: Path) -> HeldOut:
+    """Both models' answers, asked on this thread."""
+    task: Task[HeldOut] = Task()
+    return ask_held_out(runs.read_settings(run), run, model_folders(run), PLAIN, task)
+
+
+# Shares
+
+
+@pytest.mark.parametrize(("hits", "count"), [(0, 1), (1, 1), (3, 7), (50, 100), (852, 853), (0, 40), (40, 40)])
+def test_the_interval_is_wilsons(hits, count):
+    expected = binomtest(hits, count).proportion_ci(method="wilson")
+    assert wilson(hits, count) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+def test_the_interval_of_nothing_is_everything_and_nonsense_is_refused():
+    assert wilson(0, 0) == (0, 1)
+    for hits, count in ((2, 1), (-1, 3)):
+        with pytest.raises(ValueError, match="is no share"):
+            wilson(hits, count)
+
+
+# Kinds of text
+
+
+@pytest.mark.parametrize("text", ["It is not good.", "Isn’t it fine", "I DON'T know", "never again", "without charm"])
+def test_a_negation_is_found(text):
+    assert has_negation(text)
+
+
+@pytest.mark.parametrize("text", ["a knot", "nothings to note", "a good film", "", "12 ?!"])
+def test_what_is_no_negation_is_not(text):
+    assert not has_negation(text)
+
+
+def test_a_word_is_rare_if_the_training_texts_hardly_hold_it():
+    training = ["a good film", "a good story", "a good film"]
+    assert seldom_words(["A GOOD film", "a good good story", "wholly unknown words"], training) == [1, 1, 3]
+
+
+def test_each_text_is_with_or_without_and_lengths_share_them_out():
+    texts = [f"{'word ' * count}{'?' * (count % 2)}" for count in range(1, 31)]
+    found = {each.name: each.members for each in slices_of(texts, np.zeros(30, dtype=np.int64))}
+    assert found["All"].all()
+    assert (found["Question mark"] ^ found["No question mark"]).all()
+    assert "Negation" not in found, "nothing is said of no texts"
+    lengths = [members for name, members in found.items() if "words" in name and "rare" not in name]
+    assert sum(members.astype(int) for members in lengths).tolist() == [1] * 30
+    assert [int(members.sum()) for members in lengths] == [10, 10, 10]
+
+
+def test_texts_of_one_length_make_no_groups():
+    names = [each.name for each in slices_of(["a b", "c d"], np.zeros(2, dtype=np.int64))]
+    assert not any("word" in name and "rare" not in name for name in names)
+
+
+def test_rows_count_what_they_say():
+    slices = slices_of(["not good", "good", "fine", "no"], np.zeros(4, dtype=np.int64))
+    equal, teacher, student = (np.array(row, dtype=bool) for row in ([1, 1, 0, 0], [1, 1, 1, 1], [0, 1, 1, 0]))
+    row = next(row for row in slice_rows(slices, equal, teacher, student) if row.slice.name == "Negation")
+    assert (row.count, row.agreement.hits, row.teacher.hits, row.student.hits) == (2, 1, 2, 0)
+
+
+# The held-out set of a real run
+
+
+def test_the_kept_answers_are_those_of_the_side_by_side_view(run):
+    found, test = asked(run), load_labelled(runs.read_settings(run).data).test
+    assert found.texts == test.texts and found.labels.tolist() == test.labels.tolist()
+    for number in (0, len(found) - 1, *found.furthest(3)):
+        (said,) = answers(model_folders(run), [found.texts[number]], 32)
+        for role, answer in said.answers.items():
+            assert found.probabilities(role, number) == pytest.approx(dict(answer.probabilities), abs=1e-4)
+        assert found.gaps[number] == pytest.approx(said.apart, abs=1e-4)
+        assert bool(found.equal[number]) is said.agree
+    results = json.loads((run / "results.json").read_text())
+    assert found.right("teacher").mean() == pytest.approx(results["teacher"]["score"])
+    assert found.right("student").mean() == pytest.approx(results["student"]["score"])
+    assert found.equal.mean() == pytest.approx(results["agreement"])
+    assert found.gaps[found.furthest(1)[0]] == found.gaps.max()
+    assert found.by_slice()[0].count == len(found) and headline(found.by_slice(), "texts")
+
+
+def test_answers_are_kept_for_these_weights_and_no_others(run, monkeypatch):
+    found = asked(run)
+    kept = read_held_out(run, model_folders(run))
+    assert kept.texts == found.texts and kept.equal.tolist() == found.equal.tolist()
+    assert kept.answers["student"] == pytest.approx(found.answers["student"], abs=1e-5)
+    other = held_out.weights_of(model_folders(run)) | {"student": "0" * 64}
+    monkeypatch.setattr(held_out, "weights_of", lambda folders: other)
+    assert read_held_out(run, model_folders(run)) is None, "other weights give other answers"
+
+
+def test_the_hidden_words_are_those_that_the_result_counts(words):
+    folders = model_folders(words)
+    found = ask_held_out_words(runs.read_settings(words), words, folders, PLAIN, Task())
+    results = json.loads((words / "results.json").read_text())
+    everything = found.by_slice()[0]
+    assert everything.count == results["examples"]
+    assert everything.teacher.value == pytest.approx(results["teacher"]["score"])
+    assert everything.student.value == pytest.approx(results["student"]["score"])
+    assert everything.agreement.value == pytest.approx(results["agreement"])
+    assert all(context.count("[MASK]") == 1 for context in found.contexts)
+    for number in found.lost(5):
+        assert found.teacher[number] == found.words[number] != found.student[number]
+    assert read_held_out_words(words, folders) == found
+    (words / held_out_words.FILE).write_text('{"version": 1}')
+    assert read_held_out_words(words, folders) is None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"version": 0},
+        {"texts": []},
+        {"labels": [7]},
+        {"answers": {"teacher": [], "student": []}},
+        {"seldom": "x"},
+        {"split": 3},
+        {"texts": [1] * 24},
+    ],
+)
+def test_damaged_answers_are_asked_for_again(run, damage):
+    asked(run)
+    raw = json.loads((run / held_out.FILE).read_text())
+    runs.write_json(run / held_out.FILE, raw | damage)
+    assert read_held_out(run, model_folders(run)) is None
+    (run / held_out.FILE).write_text("{")
+    assert read_held_out(run, model_folders(run)) is None
+
+
+def test_data_that_has_changed_since_is_refused(run):
+    settings = runs.read_settings(run)
+    path = Path(settings.data.path)
+    before = path.read_bytes()
+    path.write_bytes(before + b"the film is warm,positive\r\n")
+    try:
+        with pytest.raises(DistilleryError, match="have changed since this run"):
+            asked(run)
+    finally:
+        path.write_bytes(before)
+
+
+# Work in the background
+
+
+def test_the_same_work_is_done_once():
+    tasks, calls = Tasks(), []
+
+    def work(task: Task) -> int:
+        calls.append(task)
+        task.report(1, 1)
+        return len(calls)
+
+    first = tasks.start("a", work)
+    assert tasks.start("a", work) is first and first.wait(WAIT_S)
+    assert tasks.start("a", work) is first and (first.state, first.result, len(calls)) == ("finished", 1, 1)
+
+
+def test_one_piece_of_work_at_a_time():
+    tasks, second_begun = Tasks(), threading.Event()
+    first = tasks.start("a", lambda task: second_begun.wait(0.3))
+    second = tasks.start("b", lambda task: second_begun.set())
+    assert first.wait(WAIT_S) and second.wait(WAIT_S)
+    assert first.result is False and second_begun.is_set(), "the second waits until the first has ended"
+
+
+def test_stop_ends_it_and_it_can_begin_anew():
+    tasks, begun = Tasks(), threading.Event()
+
+    def work(task: Task) -> None:
+        begun.set()
+        while True:
+            task.check_stop()
+
+    task = tasks.start("a", work)
+    assert begun.wait(WAIT_S)
+    task.stop()
+    assert task.wait(WAIT_S) and task.state == "stopped" and task.result is None
+    again = tasks.start("a", lambda task: "done")
+    assert again is not task and again.wait(WAIT_S) and again.result == "done"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (DistilleryError("no such file"), "no such file"),
+        (ZeroDivisionError(), "ZeroDivisionError"),
+        (MemoryError(), "memory"),
+    ],
+)
+def test_a_failure_is_a_sentence(error, reason):
+    def work(task: Task) -> None:
+        raise error
+
+    task = Tasks().start("a", work)
+    assert task.wait(WAIT_S) and task.state == "failed" and reason in task.reason
+
+
+def test_only_the_newest_results_are_remembered():
+    tasks = Tasks(kept=2)
+    for key in "abcd":
+        assert tasks.start(key, lambda task: key).wait(WAIT_S)  # noqa: B023  it has ended before the next begins
+    assert tasks.find("a") is None and tasks.find("d") is not None
+
+
+def test_importing_needs_no_torch():
+    names = ("background", "held_out", "held_out_words", "file_answers", "inside", "slices")
+    code = f"import sys\nfor name in {names}: __import__(f'core.scoring.{{name}}')\nsys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=300).returncode == 0
+    assert background.KEPT
