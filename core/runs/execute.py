@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import errno
 import gc
 import logging
 import os
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 from core import estimate, libraries
 from core.config import Settings
 from core.errors import DistilleryError
+from core.failures import why_it_failed
 from core.glue.settings import GlueSettings
 from core.runs import folder as runs
 from core.runs.owner import this_process
@@ -72,7 +72,7 @@ def execute(folder: Path, leaving: Callable[[], bool] = never) -> runs.State:
         state, sentence = "stopped", _stopped_sentence(folder, recorder.status, leaving())
     except BaseException as error:  # noqa: BLE001  the one place that catches all: the server must live on
         # A panic in a tokenizer, a SystemExit or no memory left: none of them may take the page down with it.
-        sentence = _failure_sentence(error, recorder.status.step)
+        sentence = why_it_failed(error, recorder.status.step)
         _let_room_go(folder)
         _write_log(folder, traceback.format_exc())
     _let_room_go(folder)
@@ -90,7 +90,7 @@ def _cannot_begin(folder: Path, error: BaseException) -> runs.State:
     _let_room_go(folder)
     _write_log(folder, "".join(traceback.format_exception(error)))
     try:
-        runs.write_status(folder, runs.Status("failed", _failure_sentence(error, 0)))
+        runs.write_status(folder, runs.Status("failed", why_it_failed(error, 0)))
     except OSError as second:
         log.error("run %s cannot begin (%s), and that could not be written: %s", folder.name, error, second)
     return "failed"
@@ -144,16 +144,6 @@ def _stopped_sentence(folder: Path, status: runs.Status, leaving: bool) -> str:
         where = f"at step {status.step} of {status.total_steps}"
         return f"Stopped {why} {where}. What the student had learned is kept, and you can resume it."
     return f"Stopped {why} before the student had begun to learn."
-
-
-def _failure_sentence(error: BaseException, step: int) -> str:
-    if isinstance(error, DistilleryError):
-        return str(error)
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return f"There was not enough memory at step {step}. Choose a smaller batch or shorter inputs and start again."
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return f"The disk was full at step {step}. Make room, for example by deleting old runs, and start again."
-    return f"Something unexpected went wrong at step {step} ({type(error).__name__}). The run's log has the details."
 
 
 def _hold_room(folder: Path) -> None:

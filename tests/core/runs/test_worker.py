@@ -141,6 +141,7 @@ def log_of(folder: Path) -> str:
 
 NO_MEMORY = "There was not enough memory at step 1. Choose a smaller batch or shorter inputs and start again."
 FULL = "The disk was full at step 1. Make room, for example by deleting old runs, and start again."
+BROKEN = "The disk could not be read or written at step 1: input/output error. Check the disk and start again."
 UNEXPECTED = "Something unexpected went wrong at step 1 ({}). The run's log has the details."
 
 FAULTS: list[tuple[BaseException, str]] = [
@@ -149,7 +150,7 @@ FAULTS: list[tuple[BaseException, str]] = [
     (MemoryError(), NO_MEMORY),
     (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), NO_MEMORY),
     (OSError(errno.ENOSPC, "No space left on device"), FULL),
-    (OSError(errno.EIO, "Input/output error"), UNEXPECTED.format("OSError")),
+    (OSError(errno.EIO, "Input/output error"), BROKEN),
     (RecursionError("too deep"), UNEXPECTED.format("RecursionError")),
     (SystemExit(3), UNEXPECTED.format("SystemExit")),
     (KeyboardInterrupt(), UNEXPECTED.format("KeyboardInterrupt")),
