@@ -1,4 +1,7 @@
-"""What the tests share: a home folder, real servers and a real browser."""
+"""What the tests share: a home folder, real servers and a real browser.
+
+What a fixture needs is imported in it, so that a room whose tests need no browser and no model runs in seconds.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,24 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Browser, Page
 
-from core import warm_up
-from core.runs import worker
-from tests.fixtures.browser import chromium, find_chromium, open_page
 from tests.fixtures.serving import Server, launch
 
-# Before anything imports the libraries that read them: no test reaches a network.
-os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-os.environ["TOKENIZERS_PARALLELISM"] = "false"
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+# Before anything imports the libraries that read them: no test reaches a network, and the processes that test side by
+# side, with all that they start, compute on one thread each. For tiny models one thread is the faster choice anyway.
+os.environ |= {
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
 
 StartServer = Callable[..., Server]
 
@@ -45,6 +52,9 @@ def nobody_goes_on_training() -> Iterator[None]:
 @pytest.fixture
 def nothing_trains(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages that queue runs which nobody takes. A thread that trained on would draw from every later test's chance."""
+    from core import warm_up
+    from core.runs import worker
+
     monkeypatch.setattr(worker._worker, "start", lambda: None)
     monkeypatch.setattr(worker, "start", lambda: None)
     monkeypatch.setattr(warm_up, "begin", lambda: None)
@@ -76,6 +86,8 @@ def server(start_server: StartServer) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def chromium_path() -> str:
     """The Chromium to drive. Without one the test is skipped, or fails where CI is set."""
+    from tests.fixtures.browser import find_chromium
+
     path = find_chromium()
     if path is None:
         message = "No Chromium found, so nothing was tested in a browser. Set CHROMIUM to the path of one."
@@ -88,6 +100,8 @@ def chromium_path() -> str:
 @pytest.fixture(scope="module")
 def browser(chromium_path: str) -> Iterator[Browser]:
     """A Chromium for one test module: playwright holds an event loop, which other modules must not find."""
+    from tests.fixtures.browser import chromium
+
     with chromium(chromium_path) as running:
         yield running
 
@@ -101,6 +115,8 @@ def problems() -> list[str]:
 @pytest.fixture
 def page(browser: Browser, problems: list[str]) -> Iterator[Page]:
     """A fresh page at 1280 by 720. Console errors, exceptions and outside requests fail the test."""
+    from tests.fixtures.browser import open_page
+
     with open_page(browser, problems) as opened:
         yield opened
     assert not problems, "\n".join(problems)
