@@ -6,6 +6,7 @@ What a fixture needs is imported in it, so that a room whose tests need no brows
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -40,6 +41,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setenv("DISTILLERY_HOME", str(folder))
     return folder
+
+
+def pytest_runtest_setup() -> None:
+    """Runs choose a number of threads for the whole process; what one test has chosen must not reach the next."""
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,6 @@ from core.runs.execute import execute
 from core.runs.recorder import FolderRecorder
 from core.runs.worker import Worker
 from core.storage import runs_root
-from tests.core.distill.test_loop import one_thread  # noqa: F401  used by every test here
 from tests.faults.full_disk import may_mount
 from tests.fixtures.broken_runs import new_run
 from tests.fixtures.serving import ROOT

@@ -14,7 +14,6 @@ from core.runs import folder as runs
 from core.runs.events import read_events
 from core.runs.execute import execute
 from core.runs.feed import feed
-from tests.core.distill.test_loop import one_thread  # noqa: F401
 from tests.fixtures.broken_runs import new_run
 from tests.fixtures.drawn_pages import RUNS, open_page, words
 from tests.fixtures.made_runs import make_run

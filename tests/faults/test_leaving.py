@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.distill.test_loop import one_thread  # noqa: F401  used by every test here
 from tests.faults import leaving
 from tests.fixtures.small_runs import world_of
 

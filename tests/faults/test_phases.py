@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.core.distill.test_loop import one_thread  # noqa: F401  used by every test here
 from tests.faults import phases
 from tests.fixtures.small_runs import world_of
 

@@ -20,7 +20,6 @@ from core.runs.events import read_events
 from core.runs.execute import execute
 from core.runs.resume import request_resume
 from core.runs.worker import Worker
-from tests.core.distill.test_loop import one_thread  # noqa: F401  used by every test here
 from tests.faults.phases import Living
 from tests.fixtures.broken_runs import new_run, outcome, stop_after_update
 from tests.fixtures.serving import ROOT

@@ -21,7 +21,6 @@ from core.errors import DistilleryError
 from core.runs import folder as runs
 from core.runs.worker import machine_lock
 from core.settings_file import override, parse_settings
-from tests.core.distill.test_loop import one_thread  # noqa: F401  used by every test here
 from tests.fixtures.made_runs import RESULTS, SCORE_RESULTS, WORDS_RESULTS, make_run
 from tests.fixtures.serving import ROOT
 from tests.fixtures.small_runs import MASKED, settings_of

@@ -20,7 +20,6 @@ from core.glue.settings import StudentModel, TeacherModel
 from core.runs import folder as runs
 from core.sections import TeacherSettings
 from tests.core.cli.test_cli import LIMIT_S, signals_as_before  # noqa: F401  used by every test here
-from tests.core.distill.test_loop import one_thread  # noqa: F401  used by every test here
 from tests.fixtures.serving import ROOT
 from tests.fixtures.small_glue_jobs import prepare, teacher
 from tests.fixtures.small_runs import world_of

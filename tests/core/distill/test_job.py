@@ -27,7 +27,6 @@ from core.runs import folder as runs
 from core.runs.execute import execute
 from core.runs.owner import this_process
 from core.scoring.predict import accuracy, agreement, predict
-from tests.core.distill.test_loop import one_thread  # noqa: F401  used by every test here
 from tests.fixtures.small_runs import digest, events, listing, run_once, settings_of, world_of
 
 COMPUTE = Compute(torch.device("cpu"), "fp32", 1)

@@ -18,7 +18,6 @@ from core.models.saved import load_model
 from core.runs import folder as runs
 from core.runs.execute import execute
 from core.settings_file import override
-from tests.core.distill.test_loop import one_thread  # noqa: F401  used by every test here
 from tests.fixtures.small_runs import GOOD, MASKED, SMALL, events, reviews, run_once, world_of, write_inputs
 
 

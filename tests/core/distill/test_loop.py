@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,15 +30,6 @@ EIGHT = (
     "a warm film", "a dull mess", "the plot is clever", "the music was awful", "funny and charming",
     "boring and too long", "brilliant cast", "a lifeless scene",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Two threads are slower than one where a product of matrices takes microseconds."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 class Listener:

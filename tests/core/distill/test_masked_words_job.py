@@ -14,7 +14,6 @@ from core.config import WEIGHT_PRESETS
 from core.distill.cache import teacher_key
 from core.models.saved import load_model
 from core.runs import folder as runs
-from tests.core.distill.test_loop import one_thread  # noqa: F401  used by every test here
 from tests.fixtures.small_runs import MASKED, digest, events, listing, run_once, settings_of, world_of
 
 

@@ -20,7 +20,7 @@ from core.distill.teacher_outputs import teacher_outputs
 from core.errors import DistilleryError
 from core.models.student import student_for_labels
 from core.sections import LossSettings, StudentSettings
-from tests.core.distill.test_loop import Listener, one_thread  # noqa: F401  used by every test here
+from tests.core.distill.test_loop import Listener
 from tests.fixtures.small_runs import reviews
 from tests.fixtures.tiny_models import tiny_teacher, tiny_tokenizer
 

@@ -34,14 +34,6 @@ CPU = torch.device("cpu")
 POSITIONS = pytest.mark.parametrize("positions", ["all", "masked", "sample"])
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def tokens() -> Tokens:
     """Texts of 3 to 42 word pieces."""

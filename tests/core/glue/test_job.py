@@ -39,7 +39,7 @@ from core.scoring.predict import predict
 from core.sections import DataSettings, TeacherSettings
 from core.settings_file import SettingsError
 from core.storage import home
-from tests.core.distill.test_loop import COMPUTE, one_thread  # noqa: F401  used by every test here
+from tests.core.distill.test_loop import COMPUTE
 from tests.fixtures.drawn_pages import HOME, open_page, press, words
 from tests.fixtures.glue_files import HEADERS, write
 from tests.fixtures.small_glue_jobs import ALL, job, job_settings, prepare, teacher, watched_answers

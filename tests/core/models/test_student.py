@@ -26,7 +26,6 @@ from core.models.shape import SAME_IN_BOTH
 from core.models.student import copied_encoder, hidden_projection, student_for_labels, student_for_words
 from core.models.teacher import bundled_tokenizer, teacher_for_labels, teacher_for_words
 from core.sections import StudentSettings, TeacherSettings
-from tests.core.distill.test_loop import one_thread  # noqa: F401  used by every test here
 from tests.fixtures.tiny_models import tiny_teacher, tiny_tokenizer, tiny_word_teacher
 
 SENTENCES = (

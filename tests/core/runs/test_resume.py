@@ -22,7 +22,6 @@ from core.runs import folder as runs
 from core.runs.execute import execute
 from core.runs.recorder import FolderRecorder
 from core.runs.resume import ResumePoint, _cut_after, request_resume
-from tests.core.distill.test_loop import one_thread  # noqa: F401  used by every test here
 from tests.fixtures.broken_runs import (
     LABELS,
     STEPS,

@@ -31,7 +31,6 @@ from core.runs import worker as worker_module
 from core.runs.execute import execute
 from core.runs.owner import this_process
 from core.runs.worker import Worker
-from tests.core.distill.test_loop import one_thread  # noqa: F401  used by every test here
 from tests.fixtures.small_runs import settings_of
 
 LIMIT_S = 60.0
