@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
+from typing import Any
 
 from core.config import Settings
 from core.data.outline import TextOutline, text_outline
@@ -11,13 +11,12 @@ from core.distill.cache import teacher_key
 from core.models.hub import NotFetchedError
 from core.models.outline import teacher_outline
 from core.models.size import Shape, student_shape, teacher_shape
-from core.storage import BrokenRun, cache_root, read_json, teacher_model, write_json
+from core.pace import Here, pace_here, remember_pace
+from core.storage import teacher_model
 
 FLOPS_PER_S = 2.6e11
 SECONDS_PER_PARAMETER = 1.3e-9
-MATMUL_S = 0.0168
-"""A reference machine: arithmetic, one optimiser update, and the product that `calibrate` times. Every other machine
-is this one times its pace."""
+"""A reference machine: arithmetic, and one optimiser update. Every other machine is this one times its pace."""
 
 TEACHER_SCORES, STUDENT_SCORES = 4, 11
 START_S = 6.0
@@ -27,13 +26,15 @@ START_S = 6.0
 class Plan:
     """What a run is going to do. Examples are texts, pairs or blocks of masked words; steps are optimiser updates.
 
-    `teacher_steps` is 0 where a trained teacher is kept, or used as it is.
+    `teacher_steps` is 0 where a trained teacher is kept, or used as it is. `seconds` are those of the reference machine
+    times `pace`.
     """
 
     train_examples: int
     teacher_steps: int
     student_steps: int
     seconds: float
+    pace: float
     pace_measured: bool
     teacher: Shape
     student: Shape
@@ -89,38 +90,19 @@ def plan(settings: Settings) -> Plan:
     teacher_steps = 0 if kept else settings.teacher.epochs * -(-texts.train // settings.teacher.batch_size)
     student_steps = settings.training.epochs * -(-texts.train // settings.training.batch_size)
     seconds = _seconds(settings, texts, _Costs(settings, teacher, student), (teacher_steps, student_steps), kept)
-    pace, measured = pace_here()
-    return Plan(texts.train, teacher_steps, student_steps, seconds * pace, measured, teacher, student)
+    pace = pace_here(settings.training, settings.objective)
+    seconds *= pace.times
+    return Plan(texts.train, teacher_steps, student_steps, seconds, pace.times, pace.is_measured, teacher, student)
 
 
-def learn(predicted: Plan, elapsed_s: float) -> None:
-    """Remember how long a finished run took against what `plan` had said before it."""
-    pace, _ = pace_here()
-    corrected = pace * elapsed_s / predicted.seconds
-    write_json(cache_root() / "pace.json", {"pace": round(corrected, 3), "measured_by": "run"}, durable=False)
+def learn(settings: Settings, predicted: Plan, results: dict[str, Any]) -> None:
+    """Remember how long a finished run took against what `plan` had said before it, for runs of its kind and device.
 
-
-def calibrate() -> None:
-    """On a machine that has finished no run yet: time one product of matrices (about 0.1 s) for a first guess."""
-    if (cache_root() / "pace.json").exists():
-        return
-    import torch
-
-    from core.distill.device import choose_compute
-    from core.sections import TrainingSettings
-
-    compute = choose_compute(TrainingSettings())
-    # Not random: a run that trains meanwhile must draw its own numbers and no others.
-    left = torch.ones(960, 1536, device=compute.device)
-    right = torch.ones(1536, 1536, device=compute.device)
-    times = []
-    for _ in range(8):
-        begin = time.perf_counter()
-        with compute.autocast():
-            float((left @ right)[0, 0])
-        times.append(time.perf_counter() - begin)
-    pace = {"pace": round(min(times) / MATMUL_S, 3), "measured_by": "calibration"}
-    write_json(cache_root() / "pace.json", pace, durable=False)
+    Raises OSError if it cannot be written.
+    """
+    computed = results["compute"]
+    times = predicted.pace * results["elapsed_s"] / predicted.seconds
+    remember_pace(settings.training, settings.objective, Here(computed["device"], computed["precision"]), times)
 
 
 def _is_kept(settings: Settings) -> bool:
@@ -155,12 +137,3 @@ def _words(shape: Shape, pieces: float) -> float:
 def _updates(shape: Shape, steps: int) -> float:
     # A backward pass costs two forward passes; then every parameter is updated.
     return steps * shape.parameters * SECONDS_PER_PARAMETER
-
-
-def pace_here() -> tuple[float, bool]:
-    """How many times slower than the reference this machine is, and whether a finished run says so."""
-    try:
-        known = read_json(cache_root() / "pace.json")
-        return float(known["pace"]), known["measured_by"] == "run"
-    except (BrokenRun, KeyError, TypeError, ValueError):
-        return 1.0, False

@@ -22,7 +22,7 @@ def begin() -> None:
 
 
 def _load() -> None:
-    from core import estimate
+    from core import pace
 
     libraries.load()
-    estimate.calibrate()
+    pace.calibrate()

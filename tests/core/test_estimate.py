@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ from core.distill.cache import teacher_key
 from core.errors import DistilleryError
 from core.runs import folder as runs
 from core.settings_file import override, parse_settings
-from core.storage import cache_root, read_json, teacher_model
+from core.storage import teacher_model
 from tests.fixtures.serving import ROOT
 from tests.fixtures.small_runs import MASKED, events, run_once, settings_of
 
@@ -110,24 +109,10 @@ def test_what_cannot_be_planned_is_said_in_words(raw, says):
 def test_what_a_run_took_corrects_the_next_plan():
     planned = estimate.plan(Settings())
     assert not planned.pace_measured
-    estimate.learn(planned, 3 * planned.seconds)
+    results = {"elapsed_s": 3 * planned.seconds, "compute": {"device": "cpu", "precision": "fp32"}}
+    estimate.learn(Settings(), planned, results)
     again = estimate.plan(Settings())
     assert again.pace_measured and again.seconds == pytest.approx(3 * planned.seconds, rel=0.01)
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"pace": "fast", "measured_by": "run"}', '{"pace": 2}', "null"])
-def test_a_damaged_pace_is_no_pace(content):
-    (cache_root() / "pace.json").write_text(content)
-    assert estimate.plan(Settings()).seconds == pytest.approx(158, abs=3)
-
-
-def test_a_calibration_is_a_first_guess_and_leaves_a_measured_pace_alone():
-    estimate.calibrate()
-    first = read_json(cache_root() / "pace.json")
-    assert first["measured_by"] == "calibration" and first["pace"] > 0
-    (cache_root() / "pace.json").write_text(json.dumps({"pace": 7.0, "measured_by": "run"}))
-    estimate.calibrate()
-    assert read_json(cache_root() / "pace.json")["pace"] == 7.0
 
 
 def test_planning_loads_no_model_library(tmp_path: Path):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import lru_cache
 
 from core.data.outline import TextOutline, text_outline
-from core.estimate import FLOPS_PER_S, START_S, pace_here
+from core.estimate import FLOPS_PER_S, START_S
 from core.glue.entrants import Entrant, entrants
 from core.glue.planning import work_of
 from core.glue.settings import GlueSettings
 from core.glue.tasks import BUNDLED, TIMED, pieces_of
-from core.sections import DataSettings
+from core.pace import pace_here
+from core.sections import DataSettings, TrainingSettings
 
 ONE_AT_A_TIME = 1.6
 """How much longer a processor takes for examples one at a time than in batches."""
@@ -22,7 +23,8 @@ def expected_seconds(settings: GlueSettings) -> tuple[float, bool]:
     Raises DistilleryError if a task or a model is missing.
     """
     models = entrants(settings, fetch=False)
-    pace, measured = pace_here()
+    # A job computes as a run does whose device and number format are chosen by themselves.
+    pace, measured = pace_here(TrainingSettings(), "labels")
     learned = sum(_seconds(settings, model, task) for task in settings.tasks for model in models)
     seeds = 1 if settings.way == "zero-shot" else settings.seeds
     timed = sum(_timed(settings, model) for model in models) if settings.timing else 0.0
