@@ -11,8 +11,9 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core import estimate, libraries
 from core.config import Settings
@@ -36,6 +37,7 @@ RESERVE_BYTES = 32_768
 """So much is held while a run goes on, to be able to write down how it ended on a disk that has become full."""
 
 TRAINED = "Finished: the student is trained, scored and saved."
+SCORED = "Finished: every model is measured on every task."
 
 
 def never() -> bool:
@@ -49,6 +51,8 @@ def execute(folder: Path, leaving: Callable[[], bool] = never) -> runs.State:
     Nothing escapes: an error ends up as one sentence in status.json and a traceback in log.txt.
     """
     try:
+        if (folder / "results.json").exists():
+            return _close_complete(folder)
         # It takes seconds and belongs on the thread that trains, so say so before it begins.
         begun = runs.Status("preparing", "Loading what the models need.", owner=this_process())
         runs.write_status(folder, begun, durable=False)
@@ -96,33 +100,41 @@ def _cannot_begin(folder: Path, error: BaseException) -> runs.State:
     return "failed"
 
 
+def _close_complete(folder: Path) -> runs.State:
+    """For what was cut off between its results and its last status: nothing is done again, and no curve is touched."""
+    # What a run goes on from, and the room held for it; a kill can have come before they were removed.
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    _let_room_go(folder)
+    sentence = SCORED if runs.is_job(folder) else TRAINED
+    runs.write_status(folder, replace(runs.read_status(folder), state="finished", sentence=sentence))
+    _refresh_event_file(folder)
+    return "finished"
+
+
 def _train(folder: Path, settings: Settings, recorder: Recorder) -> str:
     from core.distill.job import run_job
 
-    checkpoints, complete = folder / "checkpoints", folder / "results.json"
-    if complete.exists():
-        return TRAINED
+    checkpoints = folder / "checkpoints"
     resumed, predicted = checkpoints.exists(), estimate.plan(settings)
     results = run_job(settings, folder / "student", cache_root() / "teachers", recorder, checkpoints)
-    write_json(complete, results)
+    write_json(folder / "results.json", results)
     # Only now: until the results are on the disk the checkpoints are what the run can go on from.
     shutil.rmtree(checkpoints, ignore_errors=True)
     if not resumed:
-        _remember_pace(predicted, results["elapsed_s"])
+        _remember_pace(settings, predicted, results)
     return TRAINED
 
 
 def _score(folder: Path, settings: GlueSettings, recorder: FolderRecorder) -> str:
     from core.glue.job import run_job
 
-    if not (folder / "results.json").exists():
-        write_json(folder / "results.json", run_job(settings, folder, recorder))
-    return "Finished: every model is measured on every task."
+    write_json(folder / "results.json", run_job(settings, folder, recorder))
+    return SCORED
 
 
-def _remember_pace(predicted: estimate.Plan, elapsed_s: float) -> None:
+def _remember_pace(settings: Settings, predicted: estimate.Plan, results: dict[str, Any]) -> None:
     try:
-        estimate.learn(predicted, elapsed_s)
+        estimate.learn(settings, predicted, results)
     except OSError as error:
         # The run is complete; only the next estimate is the worse for it.
         log.warning("how long the run took could not be kept: %s", error)

@@ -48,12 +48,13 @@ def request_resume(folder: Path, owner: dict[str, Any] | None = None) -> None:
 def rewind(folder: Path, settings: Settings | GlueSettings) -> ResumePoint | None:
     """Cut metrics.jsonl back to what the run is going to continue from; None if it begins a stage anew.
 
-    What came after the checkpoint is going to happen again, in the same way, and is recorded then.
+    What came after the checkpoint is going to happen again, in the same way, and is recorded then. A run that is
+    complete has nothing ahead of it and keeps every line.
     """
     from core.distill.checkpoint import newest_checkpoint
 
     metrics = folder / "metrics.jsonl"
-    if not metrics.exists():
+    if not metrics.exists() or (folder / "results.json").exists():
         return None
     if isinstance(settings, GlueSettings):
         return _rewind_job(folder, metrics)

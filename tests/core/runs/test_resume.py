@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -236,3 +238,28 @@ def test_a_broken_line_before_the_checkpoint_does_not_keep_a_run_from_going_on(t
     metrics.write_bytes(b"\0\0\n[1]\n" + whole + b'{"event":"step","stage":"student","step":2,"elapsed_s":0.9}\n')
     assert _cut_after(metrics, "student", 1) == ResumePoint("student", 1, 0.5)
     assert metrics.read_bytes() == b"\0\0\n[1]\n" + whole
+
+
+@pytest.mark.parametrize("left", ["running", "preparing"])
+def test_a_run_cut_off_behind_its_results_keeps_every_curve(unbroken: dict[str, Any], left: Any) -> None:
+    """Killed after results.json was written: nothing is rewound, nothing trained again, and what is left goes."""
+    folder = new_run(f"complete-{left}")
+    with stop_after_update(10):
+        execute(folder)
+    kept = runs.runs_root() / "kept-checkpoints"
+    shutil.copytree(folder / "checkpoints", kept)
+    request_resume(folder)
+    assert execute(folder) == "finished"
+    kept.rename(folder / "checkpoints")
+    content = {name: (folder / name).read_bytes() for name in ("metrics.jsonl", "results.json")}
+    status = runs.read_status(folder)
+    assert status.owner is not None
+    killed = replace(status, state=left, owner=status.owner | {"started": "of a process that has gone"})
+    runs.write_status(folder, killed)
+    assert runs.read_status(folder).state == "interrupted"
+    request_resume(folder)
+    assert execute(folder) == "finished"
+    assert {name: (folder / name).read_bytes() for name in content} == content
+    assert outcome(folder) == unbroken
+    after = runs.read_status(folder)
+    assert (after.stage, after.step, after.total_steps) == ("student", STEPS, STEPS)
