@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from core.config import Settings, bounds
 from core.errors import DistilleryError
+from core.plain_file import NotPlain, open_plain_file
 
 Kind = TypeVar("Kind", bound=BaseModel)
 
@@ -55,11 +56,13 @@ def parse_as(kind: type[Kind], raw: dict[str, Any]) -> Kind:
 def read_settings_file(path: Path) -> Settings:
     """Settings from a JSON file. Raises SettingsError, naming the file, for anything that is not one."""
     try:
-        with path.open("rb") as file:
+        with open_plain_file(path) as file:
             content = file.read(MAX_FILE_BYTES + 1)
         if len(content) > MAX_FILE_BYTES:
             raise SettingsError({"": f"{path} is larger than 1 MB, so it is not a settings file."})
         return parse_settings(json.loads(content.decode("utf-8-sig"), object_pairs_hook=_no_duplicates))
+    except NotPlain as error:
+        raise SettingsError({"": f"{path} cannot be read: {error}."}) from None
     except OSError as error:
         raise SettingsError({"": f"{path} cannot be read: {error.strerror}."}) from None
     except UnicodeDecodeError:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import codecs
 import os
-import stat
 from pathlib import Path
 from typing import BinaryIO
 
 from core.errors import DistilleryError
+from core.plain_file import NotPlain, open_plain_file
 
 DATA_ROOTS = "DISTILLERY_DATA_ROOTS"
 """Environment variable: folders, separated as in PATH, below which all data and teacher folders must lie."""
@@ -97,17 +97,11 @@ def open_plain(path: Path) -> BinaryIO:
     # Asked again for a file in a folder that was typed: it may be a link that leads out.
     check_allowed(path, file_name(path))
     try:
-        # Not waiting: opening a pipe that nobody writes to would never return.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        return open_plain_file(path)
+    except NotPlain as error:
+        raise DataError(f"{shown(str(path), 300)} is a pipe or a device, not a plain file. Name a file.") from error
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from error
-    mode = os.fstat(descriptor).st_mode
-    if stat.S_ISREG(mode):
-        return os.fdopen(descriptor, "rb")
-    os.close(descriptor)
-    if stat.S_ISDIR(mode):
-        raise unreadable(path, IsADirectoryError())
-    raise DataError(f"{shown(str(path), 300)} is a pipe or a device, not a plain file. Name a file.")
 
 
 def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:

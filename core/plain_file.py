@@ -1,0 +1,26 @@
+"""Opening what a name may lead to: never waiting for it, and only where it is a plain file."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+
+class NotPlain(ValueError):
+    """It is a pipe, a socket or a device, which may have no end or nobody who writes to it."""
+
+
+def open_plain_file(path: Path) -> BinaryIO:
+    """The file, open for reading. Raises OSError, a folder included, NotPlain, or ValueError for what is no path."""
+    # Not waiting: opening a pipe that nobody writes to would never return.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise NotPlain("it is a pipe or a device, not a plain file")
