@@ -1,24 +1,30 @@
 """The same engine from a terminal: `python -m core distill`, `glue`, `export RUN` and so on; `--help` names them all.
 
 Exit codes: 0 finished, 1 failed, 2 bad settings, 3 stopped.
+
+What the commands import is imported inside the functions: by then the terminal and Ctrl-C are in hand.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
+from typing import TYPE_CHECKING
 
-from core import network, redact
-from core.cli import export, glue, train
-from core.cli.carry_out import BAD_SETTINGS, FAILED
-from core.errors import DistilleryError
-from core.settings_file import SettingsError
-from core.storage import home
+from core.cli import BAD_SETTINGS, FAILED
+from core.cli.terminal import run_in_terminal
+
+if TYPE_CHECKING:
+    import argparse
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code."""
+    from core import network, redact
+    from core.errors import DistilleryError
+    from core.settings_file import SettingsError
+    from core.storage import home
+
     options = _parser().parse_args(arguments)
     redact.install()
     os.umask(0o077)  # what a run leaves is for the user's eyes only
@@ -39,6 +45,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    import argparse
+
+    from core.cli import export, glue, train
+
     parser = argparse.ArgumentParser(
         prog="python -m core", description="Distil a small language model from a large one."
     )
@@ -50,4 +60,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_in_terminal(main))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
-from core.cli.carry_out import STOPPED, carry_out
+from core.cli import STOPPED
+from core.cli.carry_out import carry_out
 from core.config import Settings
 from core.runs.ablation import AblationRun, notes_on, read_ablation, reserve_ablation, stop_ablation
 from core.runs.owner import this_process

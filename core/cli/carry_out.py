@@ -8,12 +8,10 @@ import sys
 import threading
 from pathlib import Path
 
+from core.cli import FAILED, FINISHED, STOPPED
 from core.cli.report import report
 from core.runs import folder as runs
 from core.runs import worker
-
-FINISHED, FAILED, BAD_SETTINGS, STOPPED = 0, 1, 2, 3
-"""Exit codes of every command."""
 
 
 def carry_out(folder: Path, leaving: threading.Event) -> int:

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from core.cli.carry_out import FAILED, FINISHED
+from core.cli import FAILED, FINISHED
+from core.cli.terminal import clean_up_on_ctrl_c
+from core.cli.which import run_meant
 from core.errors import DistilleryError
-from core.runs import folder as runs
 
 
 def add_commands(commands: Any) -> None:
@@ -29,13 +30,14 @@ def add_commands(commands: Any) -> None:
 
 
 def _add_run(command: argparse.ArgumentParser) -> None:
-    command.add_argument("run", metavar="RUN", help="the run's folder, or its name below runs/")
+    command.add_argument("run", metavar="RUN", help="the run's folder, its id, or the name it was given")
 
 
 def _tensorboard(options: argparse.Namespace) -> int:
     from core.runs.tensorboard import write_tensorboard
 
-    print(write_tensorboard(runs.run_folder(Path(options.run).name)))
+    clean_up_on_ctrl_c()
+    print(write_tensorboard(run_meant(options.run)))
     return FINISHED
 
 
@@ -45,7 +47,8 @@ def _export(options: argparse.Namespace) -> int:
     from core.export.facts import read_facts
     from core.export.report import report
 
-    folder = runs.run_folder(Path(options.run).name)
+    folder = run_meant(options.run)
+    clean_up_on_ctrl_c()
     made = _make(folder) if options.onnx else None
     options.to.mkdir(parents=True, exist_ok=True)
     _write(options.to / f"{archive_name(folder)}.zip", lambda file: write_zip(folder, file))

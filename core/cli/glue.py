@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from core.cli.carry_out import carry_out_and_report, leave_on_signals
+from core.cli.which import find_run, is_path
+from core.data.files import DataError, as_path, shown
+from core.errors import DistilleryError
 from core.glue.settings import GlueSettings, TaskName, parse_glue
 from core.runs import folder as runs
 from core.runs.owner import this_process
@@ -29,8 +32,8 @@ def add_glue(commands: Any) -> None:
     where.add_argument("--hub", action="store_true", help="take the tasks from the Hub instead (network)")
     command.add_argument(
         "--model", action="append", default=[], metavar="MODEL",
-        help=f"a model, as often as wanted: '{TEACHER}' (the bundled one, the default), a finished run's name, a "
-        f"teacher's folder, or {HUB}owner/name",
+        help=f"a model, as often as wanted: '{TEACHER}' (the bundled one, the default), a finished run's "
+        f"id or given name, a teacher's folder, or {HUB}owner/name",
     )  # fmt: skip
     command.add_argument("--seeds", metavar="N", help="learn every task N times and report the median")
     command.add_argument("--epochs", metavar="N", help="how often the training examples are read")
@@ -78,18 +81,31 @@ def _model(name: str) -> dict[str, Any]:
         return {"kind": "teacher"}
     if name.startswith(HUB):
         return {"kind": "teacher", "teacher": {"source": "hub", "hub_id": name.removeprefix(HUB)}}
-    path = Path(name).expanduser()
-    if (runs_root() / path.name / "config.json").is_file() and (path.name == name or _is_run(path)):
-        return {"kind": "student", "run": path.name}
-    if path.is_dir():
-        return {"kind": "teacher", "teacher": {"source": "folder", "path": str(path)}}
+    try:
+        run, folder = find_run(name), _model_folder(name)
+    except DistilleryError as error:
+        raise SettingsError({"models": f"--model: {error}"}) from None
+    if run and folder and run.name != name and not is_path(name):
+        raise SettingsError(
+            {"models": f"--model {shown(name)} is a run and a folder here; give the run's id, {run.name}, or ./{name}."}
+        )
+    if run:
+        return {"kind": "student", "run": run.name}
+    if folder:
+        return {"kind": "teacher", "teacher": {"source": "folder", "path": str(folder)}}
     raise SettingsError(
         {
-            "models": f"--model {name[:100]!r} is no run in {runs_root().name}/ and no folder; give '{TEACHER}', a "
-            "finished run's name, the folder of a BERT, or hub:owner/name."
+            "models": f"--model {shown(name, 100)} is no run in {runs_root().name}/ and no folder; give '{TEACHER}', "
+            "a finished run's id or name, the folder of a BERT, or hub:owner/name."
         }
     )
 
 
-def _is_run(path: Path) -> bool:
-    return path.resolve().parent == runs_root().resolve()
+def _model_folder(name: str) -> Path | None:
+    try:
+        path = as_path(name, "models")
+    except DataError:
+        if not is_path(name):
+            return None
+        raise
+    return path if name.strip() and path.is_dir() else None

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any, get_args
 
-from core.cli.carry_out import FINISHED, carry_out_and_report, leave_on_signals
+from core.cli import FINISHED
+from core.cli.carry_out import carry_out_and_report, leave_on_signals
 from core.cli.report import report
+from core.cli.terminal import takes_every_character
+from core.cli.which import run_or_job_meant
 from core.config import Objective, Settings, starting_point
 from core.runs import folder as runs
 from core.runs.owner import this_process
 from core.runs.resume import request_resume
 from core.settings_file import override, read_settings_file
-from core.storage import runs_root, scores_root
 
 
 def add_commands(commands: Any) -> None:
@@ -32,7 +35,7 @@ def add_commands(commands: Any) -> None:
         _add_settings(command)
     command = commands.add_parser("resume", help="go on with a run or GLUE job that was stopped or cut off")
     command.set_defaults(run_command=_resume)
-    command.add_argument("run", metavar="RUN", help="its folder, or its name below runs/ or scores/")
+    command.add_argument("run", metavar="RUN", help="its folder, its id, or the name a run was given")
 
 
 def _add_settings(command: argparse.ArgumentParser) -> None:
@@ -54,7 +57,8 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 
 def _print_settings(options: argparse.Namespace) -> int:
-    print(json.dumps(_settings(options).model_dump(mode="json"), indent=2, ensure_ascii=False))
+    settings = _settings(options).model_dump(mode="json")
+    print(json.dumps(settings, indent=2, ensure_ascii=not takes_every_character(sys.stdout)))
     return FINISHED
 
 
@@ -74,19 +78,10 @@ def _ablation(options: argparse.Namespace) -> int:
 
 def _resume(options: argparse.Namespace) -> int:
     leaving = leave_on_signals()
-    folder = _run_or_job(Path(options.run))
+    folder = run_or_job_meant(options.run)
     if runs.read_status(folder).state == "finished":
         print("The run is finished; there is nothing left to do.")
         report(folder)
         return FINISHED
     request_resume(folder, owner=this_process())
     return carry_out_and_report(folder, leaving)
-
-
-def _run_or_job(path: Path) -> Path:
-    """A run; a GLUE job if the path says so or there is only a job of that name. Raises BrokenRun."""
-    if (scores_root() / path.name).is_dir() and (
-        path.parent.name == scores_root().name or not (runs_root() / path.name).is_dir()
-    ):
-        return runs.job_folder(path.name)
-    return runs.run_folder(path.name)
