@@ -1,18 +1,29 @@
-"""Where everything is kept, and how a small file is written so that nobody ever reads half of it."""
+"""Where everything is kept, how a small file is written so that nobody ever reads half of it, and how one is read.
+
+A folder may come from anywhere, so whatever is read is a plain file of bounded size that holds JSON as others know it.
+What the values of a file must be is said in `core.persisted`.
+"""
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
 import secrets
+import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from core.errors import DistilleryError
 
 PROJECT = Path(__file__).resolve().parents[1]
 MOST_DIGITS = 18
+MOST_BYTES = 1_000_000
+"""Size of a file of settings, states or results, unless its reader says otherwise."""
+
+DEEPEST = 64
+"""Lists in lists and objects in objects. Nothing here writes more than six levels; recursion ends at a thousand."""
 
 
 class BrokenRun(DistilleryError):
@@ -62,9 +73,61 @@ def write_json(path: Path, value: Any, durable: bool = True) -> None:
         sync(path.parent)
 
 
+def open_plain(path: Path) -> BinaryIO:
+    """A file opened for reading, if it is a plain one. Raises OSError for links, folders, pipes and devices.
+
+    A link could lead out of a run's folder, a pipe would wait for a writer, and a device never ends.
+    """
+    flags = ("O_NONBLOCK", "O_NOFOLLOW", "O_CLOEXEC", "O_BINARY")
+    try:
+        descriptor = os.open(path, os.O_RDONLY | sum(getattr(os, flag, 0) for flag in flags))
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, "it is a link") from error
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a plain file")
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_plain(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
+    """The content of a plain file. Raises OSError, also if it is larger than that."""
+    with open_plain(path) as file:
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise OSError(errno.EFBIG, f"it is larger than {most_bytes / 1e6:g} MB")
+    return content
+
+
 def parse_json(text: str | bytes) -> Any:
-    """JSON in UTF-8 whose whole numbers fit into 64 bits. Raises ValueError, or RecursionError for endless brackets."""
-    return _decoder.decode(text if isinstance(text, str) else text.decode("utf-8"))
+    """JSON in UTF-8 as others know it: whole numbers fit into 64 bits, all are finite, no character is half of one.
+
+    Raises ValueError, also for brackets within brackets without end.
+    """
+    decoded = text if isinstance(text, str) else _decoded(text)
+    try:
+        value = _decoder.decode(decoded)
+    except RecursionError:
+        raise ValueError(TOO_DEEP) from None
+    if decoded.count("[") + decoded.count("{") > DEEPEST and _is_deep(value):
+        raise ValueError(TOO_DEEP)
+    if "\\ud" in decoded or "\\uD" in decoded:
+        _refuse_half_characters(value)
+    return value
+
+
+TOO_DEEP = f"it holds more than {DEEPEST} brackets within each other"
+
+
+def _decoded(text: bytes) -> str:
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8 text") from None
 
 
 def _whole(digits: str) -> int:
@@ -74,21 +137,59 @@ def _whole(digits: str) -> int:
     return int(digits)
 
 
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {digits[:MOST_DIGITS]}… is too large")
+    return number
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is no number")
+
+
 # One for all: a list of runs parses tens of thousands of lines, and json.loads would make one for each.
-_decoder = json.JSONDecoder(parse_int=_whole)
+_decoder = json.JSONDecoder(parse_int=_whole, parse_float=_finite, parse_constant=_no_number)
 
 
-def read_json(path: Path) -> Any:
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [part for each in level for part in _parts(each)]
+        if not level:
+            return False
+    return True
+
+
+def _parts(value: Any) -> list[Any]:
+    """The lists and objects that lie directly in a value."""
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [part for part in inside if isinstance(part, dict | list)]
+
+
+def _refuse_half_characters(value: Any) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError("it holds half of a character") from None
+
+
+def read_json(path: Path, most_bytes: int = MOST_BYTES) -> Any:
     """A JSON object from a run folder. Raises BrokenRun, naming the file, if it is missing or not one."""
     try:
-        value = parse_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        value = parse_json(read_plain(path, most_bytes))
+    except (OSError, ValueError) as error:
         # An error of the system repeats the whole path, which says more about the machine than about the run.
         reason = error.strerror if isinstance(error, OSError) else error
-        raise BrokenRun(f"{path.parent.name}/{path.name} cannot be read: {reason}.") from error
+        raise BrokenRun(f"{where(path)} cannot be read: {reason}.") from error
     if not isinstance(value, dict):
-        raise BrokenRun(f"{path.parent.name}/{path.name} does not hold a JSON object.")
+        raise BrokenRun(f"{where(path)} does not hold a JSON object.")
     return value
+
+
+def where(path: Path) -> str:
+    """A file of a run as messages name it: "run/status.json". What is not UTF-8 in a folder's name is replaced."""
+    return f"{path.parent.name}/{path.name}".encode("utf-8", errors="replace").decode("utf-8")
 
 
 def is_number(value: Any) -> bool:

@@ -23,15 +23,19 @@ from typing import Any, Literal, TypeVar, get_args
 
 from core.config import Settings
 from core.glue.settings import GlueSettings, parse_glue
+from core.persisted import read_if_there, read_kept, write_kept
 from core.redact import redacted
 from core.runs import owner as owners
 from core.settings_file import SettingsError, parse_settings
-from core.storage import BrokenRun, read_json, runs_root, scores_root, write_json
+from core.storage import BrokenRun, is_number, read_json, runs_root, scores_root, where, write_json  # noqa: F401
 
 State = Literal["queued", "preparing", "running", "stopping", "stopped", "finished", "failed", "interrupted"]
 Frozen = TypeVar("Frozen")
 ACTIVE: tuple[State, ...] = ("preparing", "running", "stopping")
 ENDED: tuple[State, ...] = ("stopped", "finished", "failed", "interrupted")
+
+LONGEST_SENTENCE = 10_000
+MOST_STEPS = 10**12
 
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 """What a new run may be called. A person may rename its folder to anything that the system takes."""
@@ -51,11 +55,17 @@ class Status:
 
     def __post_init__(self) -> None:
         """Raise ValueError for what nothing here ever writes, so that a foreign file is not taken for a status."""
-        whole = all(type(count) is int for count in (self.step, self.total_steps))
-        if self.state not in get_args(State) or not whole or not isinstance(self.updated_at, int | float):
-            raise ValueError(f"state {self.state!r}, step {self.step!r} of {self.total_steps!r}")
+        counts = (self.step, self.total_steps)
+        if not all(type(count) is int and 0 <= count < MOST_STEPS for count in counts):
+            raise ValueError(f"step {self.step!r} of {self.total_steps!r}")
+        if self.state not in get_args(State) or self.stage not in (None, "teacher", "student", "scores"):
+            raise ValueError(f"state {str(self.state)[:80]!r}, stage {str(self.stage)[:80]!r}")
+        if not isinstance(self.sentence, str) or len(self.sentence) > LONGEST_SENTENCE:
+            raise ValueError("its sentence is none")
+        if not is_number(self.updated_at):
+            raise ValueError(f"updated_at {self.updated_at!r}")
         if self.owner is not None and not owners.is_owner(self.owner):
-            raise ValueError(f"owner {self.owner!r}")
+            raise ValueError(f"owner {str(self.owner)[:200]}")
 
 
 def new_run_id() -> str:
@@ -119,7 +129,7 @@ def read_job_settings(folder: Path) -> GlueSettings:
 
 def read_any_settings(folder: Path) -> Settings | GlueSettings:
     """The frozen settings of a run or of a GLUE job, as config.json says. Raises BrokenRun if they cannot be read."""
-    is_glue = read_json(folder / "config.json").get("job") == "glue"
+    is_glue = read_kept(folder / "config.json").get("job") == "glue"
     return read_job_settings(folder) if is_glue else read_settings(folder)
 
 
@@ -128,11 +138,11 @@ def read_status(folder: Path) -> Status:
 
     Raises BrokenRun if the file cannot be read.
     """
-    raw = read_json(folder / "status.json")
+    raw = read_kept(folder / "status.json")
     try:
         status = Status(**raw)
     except (TypeError, ValueError) as error:
-        raise BrokenRun(f"{folder.name}/status.json does not look like a status file: {error}") from error
+        raise BrokenRun(f"{where(folder / 'status.json')} does not look like a status file: {error}.") from error
     waiting_for_nobody = status.state == "queued" and status.owner is None
     if status.state in ENDED or waiting_for_nobody or owners.is_alive(status.owner):
         return _stopping(folder, status)
@@ -143,12 +153,12 @@ def read_status(folder: Path) -> Status:
 def write_status(folder: Path, status: Status, durable: bool = True) -> None:
     """Replace status.json in one piece, stamped with the time."""
     stamped = replace(status, sentence=redacted(status.sentence), updated_at=time.time())
-    write_json(folder / "status.json", asdict(stamped), durable)
+    write_kept(folder / "status.json", asdict(stamped), durable)
 
 
 def read_results(folder: Path) -> dict[str, Any] | None:
     """What a finished run measured, or None if it has not finished."""
-    return read_json(folder / "results.json") if (folder / "results.json").exists() else None
+    return read_if_there(folder / "results.json")
 
 
 def request_stop(folder: Path) -> None:
@@ -192,7 +202,7 @@ def _create(
     building = root() / f".new-{name}-{secrets.token_hex(4)}"
     building.mkdir(mode=0o700)
     try:
-        write_json(building / "config.json", settings.model_dump(mode="json"))
+        write_kept(building / "config.json", settings.model_dump(mode="json"))
         write_status(building, Status("queued", "Waiting for its turn.", owner=owner))
         building.rename(final)
     except OSError as error:
@@ -203,15 +213,16 @@ def _create(
 
 
 def _folders_in(root: Path) -> list[Path]:
-    folders = (path for path in root.iterdir() if not path.name.startswith(".") and path.is_dir())
+    # os.path: a link that may not even be followed is no run, and no reason to show none.
+    folders = (path for path in root.iterdir() if not path.name.startswith(".") and os.path.isdir(path))
     return sorted(folders, key=lambda path: path.name, reverse=True)
 
 
 def _read_settings(folder: Path, parse: Callable[[Any], Frozen]) -> Frozen:
     try:
-        return parse(read_json(folder / "config.json"))
+        return parse(read_kept(folder / "config.json"))
     except SettingsError as error:
-        raise BrokenRun(f"{folder.name}/config.json: {error}") from error
+        raise BrokenRun(f"{where(folder / 'config.json')}: {error}") from error
 
 
 def _stopping(folder: Path, status: Status) -> Status:

@@ -7,12 +7,19 @@ import socket
 from pathlib import Path
 from typing import Any
 
-FIELDS = {"host": str, "boot": str, "pid": int, "started": str}
+TEXTS = ("host", "boot", "started")
+LONGEST = 255
+LARGEST_PID = 2**31 - 1
+"""What the system's own type for the number of a process holds; 0 and less would mean a group of them."""
 
 
 def is_owner(value: Any) -> bool:
     """True for what this_process makes, read back from a file that anybody may have written."""
-    return isinstance(value, dict) and all(type(value.get(name)) is kind for name, kind in FIELDS.items())
+    if not isinstance(value, dict):
+        return False
+    texts, pid = [value.get(name) for name in TEXTS], value.get("pid")
+    are_texts = all(isinstance(text, str) and len(text) <= LONGEST for text in texts)
+    return are_texts and type(pid) is int and 0 < pid <= LARGEST_PID
 
 
 def boot_id() -> str:
