@@ -27,7 +27,7 @@ from core.persisted import read_if_there, read_kept, write_kept
 from core.redact import redacted
 from core.runs import owner as owners
 from core.settings_file import SettingsError, parse_settings
-from core.storage import BrokenRun, is_number, read_json, runs_root, scores_root, where, write_json  # noqa: F401
+from core.storage import BrokenRun, is_number, runs_root, scores_root, where
 
 State = Literal["queued", "preparing", "running", "stopping", "stopped", "finished", "failed", "interrupted"]
 Frozen = TypeVar("Frozen")

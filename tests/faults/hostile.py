@@ -19,6 +19,7 @@ from playwright.sync_api import Error as BrowserError
 from core.config import starting_point
 from core.runs import folder as runs
 from core.sections import DataSettings
+from core.storage import write_json
 from tests.fixtures.browser import open_page, settled
 from tests.fixtures.made_runs import make_run
 from tests.fixtures.tiny_models import finished_run
@@ -150,16 +151,16 @@ def _spoil(home: Path, folder: Path, text: str, key: str) -> None:
     data = DataSettings(source="csv", path=f"/nowhere/{text}.csv".replace("\x00", ""), text_column=column)
     probes = (text[:300], "a warm film")
     changed = settings.model_copy(update={"data": data, "probes": probes})
-    runs.write_json(folder / "config.json", changed.model_dump(mode="json"))
+    write_json(folder / "config.json", changed.model_dump(mode="json"))
     results = json.loads((folder / "results.json").read_bytes())
     results |= {"notes": [text], "compute": {"device": text, "precision": text, "threads": 1}, "split": text}
-    runs.write_json(folder / "results.json", results)
+    write_json(folder / "results.json", results)
     lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     events = [json.loads(line) for line in lines]
     for event in (event for event in events if event["event"] == "probe"):
         event |= {role: event[role][: len(probes)] for role in ("student", "teacher")}
     (folder / "metrics.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
-    runs.write_json(folder / "about.json", {"name": text[:80].replace("\n", " "), "notes": text[:2000]})
+    write_json(folder / "about.json", {"name": text[:80].replace("\n", " "), "notes": text[:2000]})
     (folder / "log.txt").write_text(text, encoding="utf-8", errors="replace")
     runs.write_status(folder, runs.Status("finished", text, stage="student", step=2, total_steps=2))
 

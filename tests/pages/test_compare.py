@@ -29,6 +29,7 @@ from core.runs.comparable import comparable_runs, kind_of, label_names, model_fo
 from core.scoring import answers as scoring
 from core.scoring.answers import Answer, Comparison, Lines, Score, ScoreComparison, read_lines, read_pair
 from core.settings_file import parse_settings
+from core.storage import read_json, write_json
 from pages.ui.answers import MAX_BARS, bars, condensed, gap, score_table, score_verdict, table, verdict
 from tests.fixtures.compare_page import labelled_run, open_page, spoken, type_text, words
 from tests.fixtures.tiny_models import finished_run, tiny_teacher, tiny_tokenizer
@@ -259,8 +260,8 @@ def test_finished_runs_come_first_the_newest_of_them_first(home):
         (lambda run: (run / "teacher.json").unlink(), "teacher.json cannot be read"),
         (lambda run: (run / "config.json").write_text("{"), "config.json cannot be read"),
         (lambda run: (run / "status.json").write_text("[]"), "does not hold a JSON object"),
-        (lambda run: runs.write_json(run / "teacher.json", {"key": "../../secret"}), "does not name a teacher"),
-        (lambda run: runs.write_json(run / "teacher.json", {"key": 7}), "does not name a teacher"),
+        (lambda run: write_json(run / "teacher.json", {"key": "../../secret"}), "does not name a teacher"),
+        (lambda run: write_json(run / "teacher.json", {"key": 7}), "does not name a teacher"),
         (lambda run: shutil.rmtree(storage.cache_root() / "teachers"), "no longer in the cache"),
         (lambda run: runs.write_status(run, runs.Status("queued", "Waiting.")), None),
     ],
@@ -427,8 +428,8 @@ def read_as_markdown(at: AppTest) -> list[str]:
 def test_hostile_text_is_never_read_as_markdown(home):
     run = finished_run(home, name=HOSTILE)
     for folder in model_folders(run).values():
-        config = runs.read_json(folder / "config.json")
-        runs.write_json(folder / "config.json", config | {"id2label": {"0": HOSTILE, "1": f"{HOSTILE} too"}})
+        config = read_json(folder / "config.json")
+        write_json(folder / "config.json", config | {"id2label": {"0": HOSTILE, "1": f"{HOSTILE} too"}})
         write_manifest(folder)
     finished_run(home, run_id="2", name=HOSTILE, key="f" * 16)
     shutil.rmtree(home / "cache" / "teachers" / ("f" * 16))

@@ -17,6 +17,7 @@ from core.runs.comparable import comparable_runs, model_folders
 from core.scoring import background, held_out, held_out_words
 from core.scoring.answers import answers
 from core.scoring.hidden_words import guesses
+from core.storage import read_json, write_json
 from pages.ui.answers import gap, verdict
 from pages.ui.compare.blind import ROUND, SIDES, new_round
 from pages.ui.compare.blind import verdict as blind_verdict
@@ -120,7 +121,7 @@ class TestWithoutABrowser:
         config = runs.run_folder(CONTROL) / "student" / "config.json"
         shutil.copy(own_world / "runs" / LABELS / "config.json", runs.run_folder(CONTROL) / "config.json")
         assert len(choices_for(everything[LABELS], comparable_runs())) == 3
-        runs.write_json(config, runs.read_json(config) | {"id2label": {"0": "no", "1": "yes"}})
+        write_json(config, read_json(config) | {"id2label": {"0": "no", "1": "yes"}})
         assert len(choices_for(everything[LABELS], comparable_runs())) == 2, "other labels are another question"
 
     def test_models_of_one_role_have_names_of_their_own(self):

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 from core.config import Settings, starting_point
 from core.runs import folder as runs
 from core.settings_file import parse_settings
-from core.storage import teacher_model
+from core.storage import teacher_model, write_json
 from pages.ui.marks import line, round_ends, rows, value
 from pages.ui.replay import Frame, first_words, read_frames, recorded_ends
 from tests.fixtures.browser import settled
@@ -156,9 +156,9 @@ def test_while_it_trains_the_labels_are_called_as_the_teacher_calls_them(home):
     change_settings(folder, probes=TWO)
     record_answers(folder, (0, [[0.4, 0.6]] * 2, [[0.1, 0.9]] * 2))
     assert "class 1" in words(watch(folder))
-    runs.write_json(folder / "teacher.json", {"key": KEY})
+    write_json(folder / "teacher.json", {"key": KEY})
     teacher_model(KEY).mkdir(parents=True)
-    runs.write_json(teacher_model(KEY) / "config.json", {"id2label": {"0": "no", "1": "yes"}})
+    write_json(teacher_model(KEY) / "config.json", {"id2label": {"0": "no", "1": "yes"}})
     assert "How likely each model finds “yes”" in words(watch(folder))
 
 
@@ -218,7 +218,7 @@ def test_models_of_pairs_watch_no_sentences(home):
     folder = make_run(home)
     raw = runs.read_settings(folder).model_dump(mode="json")
     raw["data"] |= {"source": "csv", "path": "pairs.csv", "pair_column": "other"}
-    runs.write_json(folder / "config.json", parse_settings(raw).model_dump(mode="json"))
+    write_json(folder / "config.json", parse_settings(raw).model_dump(mode="json"))
     assert "Watch it learn" not in words(watch(folder))
 
 

@@ -18,6 +18,7 @@ from core.runs.about import read_about, run_name, write_about
 from core.runs.tensorboard import is_written
 from core.sections import LossSettings, StudentSettings
 from core.settings_file import parse_settings
+from core.storage import write_json
 from pages.ui.runs import listing
 from pages.ui.runs.bars import not_comparable
 from pages.ui.runs.beside import read_entries
@@ -282,7 +283,7 @@ def test_one_run_asks_for_another_and_an_unknown_one_is_named(still):
 def test_what_cannot_be_compared_is_said(still):
     first, second = (folder.name for folder in (make_run(still, "1"), make_run(still, "2", results=SCORE_RESULTS)))
     raw = {"loss": {"soft": 1.0, "temperature": 4.0}, "data": {"split_seed": 3}}
-    runs.write_json(still / "runs" / second / "config.json", parse_settings(raw).model_dump(mode="json"))
+    write_json(still / "runs" / second / "config.json", parse_settings(raw).model_dump(mode="json"))
     entries = read_entries([first, second])
     assert "total losses cannot be compared" in " ".join(warnings(entries, "loss"))
     assert "different temperatures" in " ".join(warnings(entries, "soft"))

@@ -19,6 +19,7 @@ from core.glue.cells import Cell, read_cells
 from core.glue.settings import StudentModel, TeacherModel
 from core.runs import folder as runs
 from core.sections import TeacherSettings
+from core.storage import write_json
 from tests.core.cli.test_cli import LIMIT_S, signals_as_before  # noqa: F401  used by every test here
 from tests.fixtures.serving import ROOT
 from tests.fixtures.small_glue_jobs import prepare, teacher
@@ -127,7 +128,7 @@ def test_ctrl_c_keeps_what_was_measured_and_resume_goes_on(world: Path, capsys) 
     assert status.state == "stopped" and "you can resume it" in status.sentence
     # Shorter than it was, so that the test is: only what comes later.
     kept = len(read_cells(job))
-    runs.write_json(job / "config.json", runs.read_job_settings(job).model_dump(mode="json") | {"seeds": 1})
+    write_json(job / "config.json", runs.read_job_settings(job).model_dump(mode="json") | {"seeds": 1})
     assert main(["resume", job.name]) == 0
     assert kept < len(read_cells(job)) == 3
     assert re.search(r"STS-B +Run one \(student\)", capsys.readouterr().out)

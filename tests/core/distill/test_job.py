@@ -27,6 +27,7 @@ from core.runs import folder as runs
 from core.runs.execute import execute
 from core.runs.owner import this_process
 from core.scoring.predict import accuracy, agreement, predict
+from core.storage import read_json
 from tests.fixtures.small_runs import digest, events, listing, run_once, settings_of, world_of
 
 COMPUTE = Compute(torch.device("cpu"), "fp32", 1)
@@ -61,7 +62,7 @@ def test_a_finished_run_holds_exactly_these_files(first: Path, world: Path) -> N
         + [f"student/{name}" for name in MODEL]
     )
     key = teacher_key(settings_of())
-    assert runs.read_json(first / "teacher.json") == {"key": key}
+    assert read_json(first / "teacher.json") == {"key": key}
     kept = ["train_hidden.npy", "train_logits.npy", *(f"model/{name}" for name in MODEL)]
     assert listing(world / "cache" / "teachers") == sorted(f"{key}/{name}" for name in kept)
     assert {path.name for path in (world / "cache").iterdir()} == {"pace.json", "teachers", "tokens"}

@@ -18,6 +18,7 @@ from core.models.saved import load_model
 from core.runs import folder as runs
 from core.runs.execute import execute
 from core.settings_file import override
+from core.storage import read_json
 from tests.fixtures.small_runs import GOOD, MASKED, SMALL, events, reviews, run_once, world_of, write_inputs
 
 
@@ -105,7 +106,7 @@ def test_plain_text_teaches_words(world: Path) -> None:
 
 def test_a_teacher_that_knows_the_task_is_used_as_it_is(world: Path) -> None:
     first = finished("taught")
-    key = runs.read_json(first / "teacher.json")["key"]
+    key = read_json(first / "teacher.json")["key"]
     copy = world / "knows-the-task"
     shutil.copytree(world / "cache" / "teachers" / key / "model", copy)
     second = finished("as-it-is", f"teacher.path={copy}", "teacher.epochs=0")

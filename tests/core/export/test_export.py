@@ -37,7 +37,7 @@ from core.models.saved import load_model
 from core.models.shelf import unload_all
 from core.runs import folder as runs
 from core.runs import worker
-from core.storage import PROJECT
+from core.storage import PROJECT, write_json
 from tests.fixtures.browser import visit
 from tests.fixtures.drawn_pages import words
 from tests.fixtures.small_runs import GOOD, MASKED, listing, reviews, run_once, world_of
@@ -233,7 +233,7 @@ def test_texts_that_are_gone_are_named(world):
     folder = copy_of(world, "labels", "no-texts")
     settings = runs.read_settings(folder).model_dump(mode="json")
     settings["data"]["path"] = str(world / "gone.csv")
-    runs.write_json(folder / "config.json", settings)
+    write_json(folder / "config.json", settings)
     with pytest.raises(DistilleryError, match="gone.csv"):
         make_forms(folder)
     assert not (folder / "export").exists()
@@ -362,9 +362,9 @@ def test_foreign_text_stays_text_in_the_card(world):
     settings["data"]["path"] = f"/home/somebody/private/{HOSTILE.replace('/', '')}.csv"
     settings["teacher"]["path"] = "/home/somebody/private/<b>teacher</b>"
     settings["data"]["text_column"] = "text\n---\nlicense: mit\n| x |"
-    runs.write_json(folder / "config.json", settings)
+    write_json(folder / "config.json", settings)
     results = runs.read_results(folder)
-    runs.write_json(folder / "results.json", results | {"notes": [HOSTILE, f"In {settings['data']['path']}."]})
+    write_json(folder / "results.json", results | {"notes": [HOSTILE, f"In {settings['data']['path']}."]})
     text = model_card(read_facts(folder))
     card = ModelCard(text)
     assert card.data.license == "other" and card.data.model_name == HOSTILE[:80].strip()
@@ -439,7 +439,7 @@ def test_what_went_wrong_is_said_on_the_page_and_it_can_be_tried_again(world):
     folder = copy_of(world, "labels", "page-fails")
     settings = runs.read_settings(folder).model_dump(mode="json")
     settings["data"]["path"] = str(world / "gone.csv")
-    runs.write_json(folder / "config.json", settings)
+    write_json(folder / "config.json", settings)
     job.start(folder)
     job.of(folder).wait(90)
     at = panel(folder)

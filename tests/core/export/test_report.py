@@ -17,9 +17,8 @@ from core.export.facts import read_facts
 from core.export.foreign import last_name
 from core.export.measured import result_rows
 from core.export.report import report
-from core.runs import folder as runs
 from core.runs.about import write_about
-from core.storage import PROJECT
+from core.storage import PROJECT, write_json
 from tests.fixtures.made_runs import RESULTS, SCORE_RESULTS, WORDS_RESULTS, make_run
 
 HOSTILE = (
@@ -123,7 +122,7 @@ def test_no_machine_is_described(home):
     settings["data"] |= {"source": "csv", "path": "/home/somebody/secret place/mine.csv"}
     settings["teacher"] |= {"source": "folder", "path": "/home/somebody/models/bert/"}
     folder = make_run(home, results=RESULTS | {"notes": ["Read /home/somebody/secret place/mine.csv anew."]})
-    runs.write_json(folder / "config.json", settings)
+    write_json(folder / "config.json", settings)
     html = report(read_facts(folder))
     assert "somebody" not in html and "secret" not in html and str(home) not in html and str(PROJECT) not in html
     assert "mine.csv" in html and "bert" in html
@@ -150,7 +149,7 @@ def hostile_run(home: Path) -> Path:
     settings["data"] |= {"source": "csv", "path": f"/x/{HOSTILE.replace('/', '')}", "text_column": HOSTILE[:200]}
     settings["teacher"] |= {"source": "folder", "path": "/x/<script>document.title='taken'<script>"}
     folder = make_run(home, results=RESULTS | {"notes": [HOSTILE], "split": HOSTILE, "versions": {HOSTILE: HOSTILE}})
-    runs.write_json(folder / "config.json", settings)
+    write_json(folder / "config.json", settings)
     write_about(folder, "", HOSTILE)
     (folder / "student").mkdir()
     labels = {"id2label": {"0": HOSTILE, "1": HOSTILE}}

@@ -25,6 +25,7 @@ from core.runs.events import EventWriter, read_events
 from core.runs.folder import BrokenRun, State, Status
 from core.runs.owner import is_alive, this_process
 from core.settings_file import override
+from core.storage import read_json, write_json
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -159,8 +160,8 @@ def test_ids_sort_by_time_and_are_plain_names() -> None:
 def test_writing_replaces_the_file_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     for value in ({"n": 1}, {"n": 2, "text": "Läufer 🎬"}):
-        runs.write_json(path, value)
-        assert runs.read_json(path) == value
+        write_json(path, value)
+        assert read_json(path) == value
     assert names(tmp_path) == {"a.json", "home"} and mode(path) == 0o600
 
 
@@ -171,41 +172,41 @@ def full_disk(*_: Any, **__: Any) -> None:
 @pytest.mark.parametrize("call", ["os.fsync", "os.replace", "json.dump"])
 def test_a_failing_write_keeps_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     path = tmp_path / "a.json"
-    runs.write_json(path, {"old": True})
+    write_json(path, {"old": True})
     module, name = call.split(".")
     monkeypatch.setattr({"os": os, "json": json}[module], name, full_disk)
     with pytest.raises(OSError, match="No space left"):
-        runs.write_json(path, {"new": True})
+        write_json(path, {"new": True})
     monkeypatch.undo()
-    assert runs.read_json(path) == {"old": True}
+    assert read_json(path) == {"old": True}
     assert names(tmp_path) == {"a.json", "home"}
 
 
 def test_a_value_that_json_does_not_have_keeps_the_old_content(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
-    runs.write_json(path, {"old": True})
+    write_json(path, {"old": True})
     for value in ({"new": object()}, {"new": "half a pair: \ud800"}):
         with pytest.raises((TypeError, ValueError)):
-            runs.write_json(path, value)
-    assert runs.read_json(path) == {"old": True} and names(tmp_path) == {"a.json", "home"}
+            write_json(path, value)
+    assert read_json(path) == {"old": True} and names(tmp_path) == {"a.json", "home"}
 
 
 def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     """Ten readers' worth of looks while the file is rewritten: always one of the two whole contents."""
     path, over = tmp_path / "a.json", threading.Event()
     contents = [{"value": letter * 5_000} for letter in "ab"]
-    runs.write_json(path, contents[0])
+    write_json(path, contents[0])
 
     def write() -> None:
         for turn in range(400):
-            runs.write_json(path, contents[turn % 2], durable=False)
+            write_json(path, contents[turn % 2], durable=False)
         over.set()
 
     writer = threading.Thread(target=write)
     writer.start()
     looks = 0
     while not over.is_set():
-        assert runs.read_json(path) in contents
+        assert read_json(path) in contents
         looks += 1
     writer.join(20)
     assert looks > 20
@@ -318,6 +319,19 @@ BROKEN: dict[str, bytes | dict[str, Any]] = {
     "an owner of another kind": {**GOOD, "owner": "me"},
     "an owner without a process": {**GOOD, "owner": {"host": "here"}},
     "an owner whose number is none": {**GOOD, "owner": {**this_process(), "pid": "x", "started": ""}},
+    "an owner whose number no system has": {**GOOD, "owner": {**this_process(), "pid": 2**31}},
+    "an owner that is a group of processes": {**GOOD, "owner": {**this_process(), "pid": -1}},
+    "an owner that is everybody": {**GOOD, "owner": {**this_process(), "pid": 0}},
+    "an owner with a long name": {**GOOD, "owner": {**this_process(), "host": "x" * 1000}},
+    "no sentence": {**GOOD, "sentence": None},
+    "a sentence of another kind": {**GOOD, "sentence": ["The student learns."]},
+    "a sentence without end": {**GOOD, "sentence": "x" * 100_000},
+    "half a character": json.dumps({**GOOD, "sentence": "\ud800"}).encode(),
+    "an unknown stage": {**GOOD, "stage": "juggling"},
+    "a stage of another kind": {**GOOD, "stage": ["student"]},
+    "steps below none": {**GOOD, "step": -1},
+    "a time that is none": json.dumps({**GOOD, "updated_at": float("nan")}).encode(),
+    "a later format": {**GOOD, "format": 2},
 }
 
 

@@ -24,6 +24,7 @@ from core.runs import folder as runs
 from core.runs.execute import execute
 from core.runs.recorder import FolderRecorder
 from core.runs.resume import ResumePoint, _cut_after, request_resume
+from core.storage import write_json
 from tests.fixtures.broken_runs import (
     LABELS,
     STEPS,
@@ -143,7 +144,7 @@ def test_changed_settings_are_refused_with_the_difference(monkeypatch: pytest.Mo
     with stop_after_update(5):
         execute(folder)
     changed = settings_of(*LABELS, "loss.soft=3")
-    runs.write_json(folder / "config.json", changed.model_dump(mode="json"))
+    write_json(folder / "config.json", changed.model_dump(mode="json"))
     request_resume(folder)
     assert execute(folder) == "failed"
     assert "loss.soft: was 5.0, is 3.0" in runs.read_status(folder).sentence

@@ -22,7 +22,7 @@ from core.runs.owner import this_process
 from core.runs.remove import remove, why_not
 from core.runs.table import POINTS, WHOLE_BYTES, list_rows, loss_in_short, row_of
 from core.runs.worker import machine_lock
-from core.storage import BrokenRun
+from core.storage import BrokenRun, write_json
 from tests.fixtures.counted_work import work
 from tests.fixtures.made_runs import BROKEN, RESULTS, make_200_runs, make_run, make_runs
 from tests.fixtures.serving import ROOT
@@ -66,7 +66,7 @@ def test_a_row_says_what_the_run_says(home):
 def test_what_has_changed_is_read_again_and_what_is_gone_is_forgotten(home):
     folder = make_run(home, state="stopped")
     assert row_of(folder).results is None
-    runs.write_json(folder / "results.json", RESULTS)
+    write_json(folder / "results.json", RESULTS)
     runs.write_status(folder, runs.Status("finished", "Done."))
     assert list_rows()[0].results == RESULTS
     write_events(folder / "metrics.jsonl", student_events(50))

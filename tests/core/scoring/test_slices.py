@@ -25,6 +25,7 @@ from core.scoring.held_out import HeldOut, ask_held_out, read_held_out
 from core.scoring.held_out_words import ask_held_out_words, read_held_out_words
 from core.scoring.slices import has_negation, seldom_words, slice_rows, slices_of, wilson
 from core.sections import TrainingSettings
+from core.storage import write_json
 from pages.ui.compare.lost import headline
 from tests.fixtures.serving import ROOT
 from tests.fixtures.small_runs import MASKED, run_once, world_of
@@ -172,7 +173,7 @@ def test_the_hidden_words_are_those_that_the_result_counts(words):
 def test_damaged_answers_are_asked_for_again(run, damage):
     asked(run)
     raw = json.loads((run / held_out.FILE).read_text())
-    runs.write_json(run / held_out.FILE, raw | damage)
+    write_json(run / held_out.FILE, raw | damage)
     assert read_held_out(run, model_folders(run)) is None
     (run / held_out.FILE).write_text("{")
     assert read_held_out(run, model_folders(run)) is None
