@@ -44,11 +44,11 @@ _leaving = threading.Event()
 def stop_training() -> None:
     """Ask the running training to stop and wait until it is saved; harmless when called again."""
     with _stop_lock:
-        # Nothing can be running where nobody imported the worker, and importing it here would load torch.
-        if "core.runs.worker" in sys.modules:
-            from core.runs import worker
+        # Nothing was started where nobody imported the worker: it is the first visitor's page that does.
+        if "core.cli.kinds" in sys.modules:
+            from core.cli import kinds
 
-            worker.shutdown(timeout_s=SAVE_TIMEOUT_S)
+            kinds.shutdown(timeout_s=SAVE_TIMEOUT_S)
 
 
 def _stop_at_exit() -> None:

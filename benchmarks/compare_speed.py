@@ -19,6 +19,8 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from core.scoring.background import Task
+
 from core.config import Settings
 from core.data.bundled import read_bundled
 from core.distill.device import choose_compute
@@ -26,7 +28,6 @@ from core.models.saved import save_model
 from core.models.student import student_for_labels
 from core.models.teacher import teacher_for_labels, teacher_tokenizer
 from core.scoring.answers import MAX_LINES, answers
-from core.scoring.background import Task
 from core.scoring.file_answers import FileQuestion, answer_file, on_the_processor, usable_cores
 from core.sections import StudentSettings, TeacherSettings, TrainingSettings
 

@@ -14,9 +14,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from core.cli.kinds import carry_out
 from core.config import Settings
 from core.runs import folder as runs
-from core.runs.execute import execute
 from core.settings_file import override
 
 TABLE = Path(__file__).with_suffix(".md")
@@ -63,7 +63,7 @@ def run(glue: Path, split: str, changes: tuple[str, ...]) -> dict[str, Any]:
         ),
     )
     folder = runs.create_run(settings, runs.new_run_id())
-    execute(folder)
+    carry_out(folder)
     results = runs.read_results(folder)
     if results is None:
         raise SystemExit(runs.read_status(folder).sentence)

@@ -14,10 +14,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from core.cli.kinds import carry_out
 from core.config import Settings, starting_point
 from core.runs import folder as runs
 from core.runs.comparable import model_folders
-from core.runs.execute import execute
 from core.scoring.hidden_words import HiddenWords, guesses
 from core.settings_file import override
 
@@ -36,7 +36,7 @@ def main(assignments: list[str]) -> None:
     with tempfile.TemporaryDirectory() as home:
         os.environ.setdefault("DISTILLERY_HOME", home)
         folder = runs.create_run(settings, runs.new_run_id())
-        execute(folder)
+        carry_out(folder)
         results = runs.read_results(folder)
         if results is None:
             raise SystemExit(runs.read_status(folder).sentence)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, expect
 
-from core.runs.events import read_events
+from core.jobs.events import read_events
 from core.settings_file import parse_settings
 from tests.fixtures.browser import chromium, needed_chromium, open_page
 from tests.fixtures.made_runs import make_run

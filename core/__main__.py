@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     import argparse
 
-    from core.cli import export, glue, train
+    from core.cli import export, glue, job, measure, train
 
     parser = argparse.ArgumentParser(
         prog="python -m core", description="Distil a small language model from a large one."
@@ -56,6 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     train.add_commands(commands)
     glue.add_glue(commands)
     export.add_commands(commands)
+    measure.add_measure(commands)
+    job.add_job(commands)
     return parser
 
 

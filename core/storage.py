@@ -45,6 +45,11 @@ def scores_root() -> Path:
     return _private_folder(home() / "scores")
 
 
+def jobs_root() -> Path:
+    """The folder of what else is done in the background: exports, measurements, answers to many texts."""
+    return _private_folder(home() / "jobs")
+
+
 def cache_root() -> Path:
     """The folder of trained teachers and their cached outputs; safe to delete while nothing trains."""
     return _private_folder(home() / "cache")

@@ -23,6 +23,9 @@ def begin() -> None:
 
 def _load() -> None:
     from core import pace
+    from core.cli import kinds
 
+    # First the process in which the next job begins: a click on Start is what nobody should wait for.
+    kinds.worker.stand_ready()
     libraries.load()
     pace.calibrate()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.cli import kinds
 from core.data.bundle import missing_assets
 from core.errors import DistilleryError
 from core.runs import folder as runs
-from core.runs import worker
 from pages.ui.complaints import in_words
 from pages.ui.draft import Draft, read_draft
 from pages.ui.plan import show_plan
@@ -43,7 +43,7 @@ def set_up() -> None:
 
 def _show_start(draft: Draft) -> None:
     missing = missing_assets()
-    busy = worker.at_work()
+    busy = kinds.at_work()
     run_id = st.session_state.setdefault(NEXT_RUN, runs.new_run_id())
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
@@ -67,7 +67,7 @@ def _show_start(draft: Draft) -> None:
 # The last of several quick clicks on the demo can arrive only here: the next visit to Home must not lead back.
 st.session_state.pop(DEMO_STARTED, None)
 run_id = st.query_params.get("run")
-active = worker.active_run()
+active = kinds.active_run()
 if run_id is None and active is not None and "new" not in st.query_params:
     run_id = st.query_params["run"] = active.name
 try:

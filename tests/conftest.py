@@ -53,17 +53,16 @@ def pytest_runtest_setup() -> None:
 def nobody_goes_on_training() -> Iterator[None]:
     """A thread that a test leaves behind would train what later tests queue, and draw from their chance."""
     yield
-    assert not [thread for thread in threading.enumerate() if thread.name == "training"], "a worker was left running"
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("jobs-")], "a worker was left running"
 
 
 @pytest.fixture
 def nothing_trains(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages that queue runs which nobody takes. A thread that trained on would draw from every later test's chance."""
     from core import warm_up
-    from core.runs import worker
+    from core.cli import kinds
 
-    monkeypatch.setattr(worker._worker, "start", lambda: None)
-    monkeypatch.setattr(worker, "start", lambda: None)
+    monkeypatch.setattr(kinds, "start", lambda: None)
     monkeypatch.setattr(warm_up, "begin", lambda: None)
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from core.cli import STOPPED
 from core.cli.carry_out import carry_out
 from core.config import Settings
+from core.jobs.owner import this_process
 from core.runs.ablation import AblationRun, notes_on, read_ablation, reserve_ablation, stop_ablation
-from core.runs.owner import this_process
 
 
 def carry_out_all(base: Settings, leaving: threading.Event) -> int:

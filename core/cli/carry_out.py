@@ -7,28 +7,27 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from typing import TextIO
 
 from core.cli import FAILED, FINISHED, STOPPED
+from core.cli.kinds import queue
 from core.cli.report import report
+from core.jobs.carry_out import wait_and_carry_out
 from core.runs import folder as runs
-from core.runs import worker
 
 
-def carry_out(folder: Path, leaving: threading.Event) -> int:
-    """Wait for the machine, train, and say how it goes; returns the exit code."""
-    print(folder, flush=True)
+def carry_out(folder: Path, leaving: threading.Event, to: TextIO | None = None) -> int:
+    """Wait for the job's turn, carry it out, and say how it goes, to stdout if nothing else; returns the exit code."""
+    to = to or sys.stdout
+    print(folder, file=to, flush=True)
     over = threading.Event()
-    watcher = threading.Thread(target=_print_progress, args=(folder, over), daemon=True)
+    watcher = threading.Thread(target=_print_progress, args=(folder, over, to), daemon=True)
     watcher.start()
-    while not worker.train_alone(folder, leaving):
-        if leaving.wait(worker.RETRY_S):
-            runs.request_stop(folder)
-        if runs.read_status(folder).state in runs.ENDED:
-            break
+    wait_and_carry_out(queue, folder, leaving)
     over.set()
     watcher.join(timeout=2)
     status = runs.read_status(folder)
-    print(f"{status.state}: {status.sentence}")
+    print(f"{status.state}: {status.sentence}", file=to)
     return {"finished": FINISHED, "stopped": STOPPED}.get(status.state, FAILED)
 
 
@@ -55,13 +54,13 @@ def leave_on_signals() -> threading.Event:
     return leaving
 
 
-def _print_progress(folder: Path, over: threading.Event) -> None:
+def _print_progress(folder: Path, over: threading.Event, to: TextIO) -> None:
     shown = ""
     while not over.is_set() and (status := runs.read_status(folder)).state not in runs.ENDED:
         line = f"{status.state}: {status.sentence}"
         if status.total_steps:
             line += f" Step {status.step} of {status.total_steps}."
         if line != shown:
-            print(line, flush=True)
+            print(line, file=to, flush=True)
             shown = line
         over.wait(2.0)

@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from core.cli import FAILED, FINISHED
+from core.cli.carry_out import carry_out, leave_on_signals
 from core.cli.terminal import clean_up_on_ctrl_c
 from core.cli.which import run_meant
 from core.errors import DistilleryError
+from core.jobs.folder import read_status, remove
+from core.jobs.owner import this_process
 
 
 def add_commands(commands: Any) -> None:
@@ -64,18 +67,20 @@ def _export(options: argparse.Namespace) -> int:
 
 def _make(folder: Path) -> dict[str, Any]:
     from core.export.card import TITLES, on_what, speed_in_words
-    from core.export.make_forms import make_forms
+    from core.export.job import start
+    from core.export.make_forms import check_finished
+    from core.export.onnx_forms import read_forms
     from core.numbers import score
 
-    said: list[str] = []
-
-    def tell(sentence: str) -> None:
-        # What is waited for is said again and again.
-        if sentence not in said[-1:]:
-            print(sentence, file=sys.stderr, flush=True)
-        said.append(sentence)
-
-    made = make_forms(folder, tell)
+    # Refused at once, not when its turn has come.
+    check_finished(folder)
+    job = start(folder, owner=this_process())
+    carry_out(job, leave_on_signals(), to=sys.stderr)
+    made = read_forms(folder)
+    status = read_status(job)
+    remove(job)
+    if made is None:
+        raise DistilleryError(status.sentence)
     metric = made["measured_on"]["metric"]
     print(on_what(made))
     for form, found in made["forms"].items():

@@ -11,8 +11,8 @@ from core.cli.which import find_run, is_path
 from core.data.files import DataError, as_path, shown
 from core.errors import DistilleryError
 from core.glue.settings import GlueSettings, TaskName, parse_glue
+from core.jobs.owner import this_process
 from core.runs import folder as runs
-from core.runs.owner import this_process
 from core.settings_file import SettingsError, override
 from core.storage import runs_root
 

@@ -17,8 +17,8 @@ from core.cli.report import report
 from core.cli.terminal import takes_every_character
 from core.cli.which import run_or_job_meant
 from core.config import Objective, Settings, starting_point
+from core.jobs.owner import this_process
 from core.runs import folder as runs
-from core.runs.owner import this_process
 from core.runs.resume import request_resume
 from core.settings_file import override, read_settings_file
 

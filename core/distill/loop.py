@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from core.data.tokens import batches_per_epoch, epoch_batches
 from core.distill.checkpoint import Keeper, Progress
 from core.distill.device import Compute
-from core.distill.recorder import Recorder, Stage, StopRequested
+from core.distill.recorder import Recorder, Stage
+from core.jobs.reporter import StopRequested
 
 
 @dataclass(frozen=True)

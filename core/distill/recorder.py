@@ -10,10 +10,6 @@ Stage = Literal["teacher", "student", "scores"]
 """What trains; "scores" is a GLUE job, in which models of both kinds take turns."""
 
 
-class StopRequested(Exception):
-    """Somebody asked this run to end. Not an error: what was learned is kept."""
-
-
 class Recorder(Protocol):
     """Receives what happens in a run and says when it should stop. Called on the training thread only."""
 

@@ -11,9 +11,9 @@ from transformers import PreTrainedModel
 
 from core.distill.loop import Schedule, is_due, train
 from core.distill.objective import Objective
-from core.distill.recorder import StopRequested
 from core.distill.session import Session
 from core.distill.teacher_stage import check_worth_teaching
+from core.jobs.reporter import StopRequested
 from core.models.saved import save_model
 from core.models.student import hidden_projection
 

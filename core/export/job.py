@@ -1,101 +1,59 @@
-"""ONNX files being made for the pages: one process for each run, watched by one thread of the server.
-
-What is made lies in the run's folder; here is only what is under way and what went wrong last.
-"""
+"""The job that makes a run's ONNX files: one for each run, in its turn, at low priority."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import threading
-from dataclasses import dataclass, field
+import hashlib
+import os
 from pathlib import Path
 
-from core.storage import PROJECT
+from core.export.make_forms import make_forms
+from core.jobs import folder as jobs
+from core.jobs.folder import Status
+from core.jobs.owner import Owner
+from core.jobs.reporter import Reporter
+from core.persisted import read_kept
+from core.runs import folder as runs
+from core.storage import BrokenRun, jobs_root
+
+PREFIX = "export-"
 
 
-@dataclass
-class Job:
-    """One run's files being made. `sentence` says what is being done, or with `over`, what went wrong."""
+def start(run: Path, owner: Owner | None = None) -> Path:
+    """Queue the making of a run's files, unless it waits or is under way; returns the job's folder.
 
-    sentence: str = "Starting."
-    over: bool = False
-    _process: subprocess.Popen[str] | None = field(default=None, repr=False)
-    _cancelled: bool = field(default=False, repr=False)
-    _ended: threading.Event = field(default_factory=threading.Event, repr=False)
-
-    def cancel(self) -> None:
-        """End it; nothing is left behind."""
-        self._cancelled = True
-        if self._process and self._process.poll() is None:
-            self._process.terminate()
-
-    def wait(self, limit_s: float) -> bool:
-        """Wait until it is over; False if it still works after `limit_s` seconds."""
-        return self._ended.wait(limit_s)
-
-    def work(self, folder: Path) -> None:
-        """Run the process to its end. Called on a thread of its own: no st.* here."""
-        went_wrong = "The process that makes them could not be watched."
-        try:
-            went_wrong = self._run(folder)
-        except OSError as error:
-            went_wrong = f"The process that makes them could not be started: {error.strerror}."
-        finally:
-            self.sentence = "" if self._cancelled else went_wrong
-            self.over = True
-            self._ended.set()
-
-    def _run(self, folder: Path) -> str:
-        """What went wrong, in a sentence; empty if nothing did."""
-        command = [sys.executable, "-m", "core.export", str(folder)]
-        with subprocess.Popen(
-            command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
-        ) as process:
-            self._process = process
-            if self._cancelled:
-                process.terminate()
-            errors: list[str] = []
-            reader = threading.Thread(target=lambda: errors.extend(process.stderr or ()), daemon=True)
-            reader.start()
-            for line in process.stdout or ():
-                self.sentence = line.strip()
-            reader.join()
-        if not process.returncode:
-            return ""
-        last = next((line.strip() for line in reversed(errors) if line.strip()), "")
-        return last or f"The process that made them ended with code {process.returncode}."
+    With an `owner` it is that process's own job, beside one that a page may have asked for.
+    """
+    name = _name(run) + (f"-{os.getpid()}" if owner else "")
+    return jobs.create_anew(jobs_root(), {"job": "export", "run": run.name}, name, owner=owner)
 
 
-class Jobs:
-    """The jobs of this server, at most one for each run. All methods may be called from any thread."""
-
-    def __init__(self) -> None:
-        self._jobs: dict[Path, Job] = {}
-        self._guard = threading.Lock()
-
-    def start(self, folder: Path) -> None:
-        """Begin to make a run's files; does nothing while they are being made."""
-        folder = folder.resolve()
-        with self._guard:
-            job = self._jobs.get(folder)
-            if job is not None and not job.over:
-                return
-            job = self._jobs[folder] = Job()
-            threading.Thread(target=job.work, args=(folder,), name="export", daemon=True).start()
-
-    def of(self, folder: Path) -> Job | None:
-        """The job of a run: under way, or over with a sentence that says what went wrong; None for neither."""
-        job = self._jobs.get(folder.resolve())
-        return None if job is None or (job.over and not job.sentence) else job
-
-    def cancel(self, folder: Path) -> None:
-        """End the making of a run's files."""
-        if job := self.of(folder):
-            job.cancel()
+def status_of(run: Path) -> Status | None:
+    """What the job of a run is doing, or how it ended; None if there is none to speak of."""
+    try:
+        status = jobs.read_status(jobs_root() / _name(run))
+    except BrokenRun:
+        return None
+    return None if status.state in ("finished", "stopped") else status
 
 
-_jobs = Jobs()
-start = _jobs.start
-of = _jobs.of
-cancel = _jobs.cancel
+def stop(run: Path) -> None:
+    """End the making of a run's files; nothing is left behind."""
+    if (jobs_root() / _name(run)).exists():
+        jobs.request_stop(jobs_root() / _name(run))
+
+
+def make(folder: Path, reporter: Reporter) -> str:
+    """The work: make the files of the run that the job names. Raises DistilleryError if they cannot be made."""
+    run = runs.run_folder(str(read_kept(folder / "config.json").get("run")))
+    make_forms(run, tell=reporter.say)
+    return "The ONNX files are made."
+
+
+def stopped(_folder: Path, _status: Status, why: str) -> str:
+    """What is said of a job that was stopped."""
+    return f"Stopped {why}. Nothing was kept."
+
+
+def _name(run: Path) -> str:
+    # A run may have any name that the system takes; a job's is plain.
+    return PREFIX + hashlib.sha256(os.fsencode(run.name)).hexdigest()[:16]

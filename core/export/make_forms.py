@@ -1,7 +1,7 @@
 """Make a run's ONNX files, hold each against the student, and keep what passed, with what was measured, in export/.
 
-Whoever asks second waits and finds them made. While a training computes, this waits too: it would take the training's
-processor, and its own times would say nothing.
+Called where nothing else is at work on this machine: it would take a training's processor, and its own times would say
+nothing.
 """
 
 from __future__ import annotations
@@ -11,27 +11,20 @@ import platform
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from filelock import FileLock, Timeout
 
 from core import libraries
 from core.errors import DistilleryError
 from core.export.onnx_forms import FILES, FOLDER, MANIFEST, content_sha256, read_forms
 from core.models.folder import WEIGHTS
 from core.runs import folder as runs
-from core.runs import worker
 from core.storage import write_json
 
 if TYPE_CHECKING:
     from core.export.held_out import HeldOut
     from core.models.saved import Model
-
-LOCK = ".export.lock"
-RETRY_S = 1.0
 
 Tell = Callable[[str], None]
 
@@ -42,12 +35,15 @@ def make_forms(folder: Path, tell: Tell = lambda sentence: None) -> dict[str, An
     `tell` is called with a sentence about what is being done; what it raises ends the work and leaves nothing behind.
     Raises DistilleryError if the run has no finished student, or its texts are no longer there to check the files on.
     """
+    check_finished(folder)
+    return read_forms(folder) or _make(folder, tell)
+
+
+def check_finished(folder: Path) -> None:
+    """Raise DistilleryError if the run has no finished student."""
     status = runs.read_status(folder)
     if status.state != "finished" or not (folder / "student" / WEIGHTS).exists():
         raise DistilleryError(f"The run is {status.state}; only the student of a finished run can be exported.")
-    with _alone(folder, tell), _while_nothing_trains(tell):
-        made = read_forms(folder)
-        return made or _make(folder, tell)
 
 
 def _make(folder: Path, tell: Tell) -> dict[str, Any]:
@@ -143,32 +139,3 @@ def _circumstances(texts: HeldOut) -> dict[str, Any]:
         "timed_threads": TIMED_THREADS,
         "versions": {"python": platform.python_version(), **versions},
     }
-
-
-@contextmanager
-def _alone(folder: Path, tell: Tell) -> Iterator[None]:
-    """Only one process at a time makes the files of a run."""
-    with _patient(FileLock(folder / LOCK, mode=0o600), "Somebody else is making them; waiting.", tell):
-        yield
-
-
-@contextmanager
-def _while_nothing_trains(tell: Tell) -> Iterator[None]:
-    with _patient(worker.machine_lock(), "Waiting until the run that trains now has ended.", tell):
-        yield
-
-
-@contextmanager
-def _patient(lock: FileLock, sentence: str, tell: Tell) -> Iterator[None]:
-    """Hold a lock, saying the sentence again and again while it has to be waited for."""
-    while True:
-        try:
-            lock.acquire(timeout=0)
-            break
-        except Timeout:
-            tell(sentence)
-            time.sleep(RETRY_S)
-    try:
-        yield
-    finally:
-        lock.release()

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.export.facts import Facts
+from core.jobs.events import read_events
 from core.numbers import percent
 from core.runs.comparable import label_names
-from core.runs.events import read_events
 from core.scoring.hidden_words import shown
 from core.storage import is_number
 

@@ -17,9 +17,8 @@ from core import estimate, paper
 from core.config import Settings, is_control
 from core.errors import DistilleryError
 from core.runs import folder as runs
-from core.runs import worker
 from core.runs.results import read_result
-from core.runs.resume import RESUMABLE
+from core.runs.resume import RESUMABLE, request_resume
 from core.settings_file import parse_settings
 from core.storage import runs_root
 
@@ -105,7 +104,7 @@ def queue_ablation(base: Settings, group: str) -> str:
     Raises DistilleryError if the settings cannot be used for it, OSError if a folder cannot be written.
     """
     for run_id, settings in _members(base, group):
-        worker.submit(settings, run_id)
+        runs.create_run(settings, run_id)
     return group
 
 
@@ -143,7 +142,7 @@ def resume_ablation(group: str) -> None:
     rows = read_ablation(group)
     for row in rows:
         if row.state in RESUMABLE:
-            worker.resume(runs.run_folder(row.run_id))
+            request_resume(runs.run_folder(row.run_id))
     if any(not (runs_root() / row.run_id).exists() for row in rows):
         queue_ablation(runs.read_settings(runs.run_folder(rows[0].run_id)), group)
 

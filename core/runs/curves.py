@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from core.runs.events import Event, read_events
+from core.jobs.events import Event, read_events
 from core.runs.feed import SCORE_CURVES, STEP_CURVES, Table, bucket_means, thin_out
 from core.storage import is_number
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from core.runs.events import Event, read_events
+from core.jobs.events import Event, read_events
 from core.runs.folder import ENDED, Status, read_status
 from core.storage import is_number
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from core.distill.recorder import Stage, StopRequested
+from core.distill.recorder import Stage
 from core.errors import DistilleryError
-from core.runs import folder as runs
-from core.runs.events import EventWriter
-from core.runs.owner import this_process
+from core.jobs.events import EventWriter
+from core.jobs.folder import append_log
+from core.jobs.reporter import Reporter, StopRequested
 from core.runs.resume import ResumePoint
 from core.storage import write_json
+
+log = logging.getLogger("distillery")
 
 FLUSH_EVERY_S = 0.5
 """Loss values stay on the device until then, so that a GPU is not made to wait at every step."""
@@ -31,29 +31,34 @@ SENTENCES: dict[Stage, str] = {
 
 
 class FolderRecorder:
-    """The recorder whose listener is the run folder. `leaving` says that the process itself is about to end."""
+    """The recorder whose listener is the run folder, from `with` to the end of the block."""
 
-    def __init__(
-        self, folder: Path, leaving: Callable[[], bool] = lambda: False, resumed: ResumePoint | None = None
-    ) -> None:
-        self._folder = folder
-        self._leaving = leaving
+    def __init__(self, reporter: Reporter, resumed: ResumePoint | None = None) -> None:
+        self._reporter = reporter
         self._resumed = resumed
-        self._events = EventWriter(folder / "metrics.jsonl")
-        self._status = runs.Status("preparing", "Getting ready.", owner=this_process())
+        self._events = EventWriter(reporter.folder / "metrics.jsonl")
         self._waiting: list[tuple[dict[str, Any], Tensor, list[str]]] = []
         self._began = self._flushed = time.monotonic()
-        self._publish()
 
-    @property
-    def status(self) -> runs.Status:
-        """The status as last published."""
-        return self._status
+    def __enter__(self) -> FolderRecorder:
+        """Record."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Write what waits and close the files. A failure that is under way is not hidden by another."""
+        try:
+            self._flush()
+        except BaseException as error:  # a broken device fails again when the last values are fetched
+            if kind is None or kind is StopRequested:
+                raise
+            log.error("the last values of run %s could not be recorded: %s", self._reporter.folder.name, error)
+        finally:
+            self._events.close()
 
     def preparing(self, sentence: str) -> None:
         """Show `sentence` while something takes a moment."""
         self._flush()
-        self._publish(sentence=sentence)
+        self._reporter.publish(sentence=sentence)
 
     def stage(self, stage: Stage, total_steps: int, **facts: Any) -> None:
         """Begin a stage: its steps and its clock count from here."""
@@ -61,7 +66,7 @@ class FolderRecorder:
         self._began = time.monotonic() - (resumed.elapsed_s if resumed else 0.0)
         if resumed is None:
             self._append("stage", stage=stage, total_steps=total_steps, elapsed_s=0.0, **facts)
-        self._publish(
+        self._reporter.publish(
             state="running",
             stage=stage,
             step=resumed.step if resumed else 0,
@@ -72,11 +77,11 @@ class FolderRecorder:
     def progress(self, sentence: str, step: int) -> None:
         """Say what is done now and how far it is, where that is no update of a model."""
         self._flush()
-        self._publish(sentence=sentence, step=step)
+        self._reporter.publish(sentence=sentence, step=step)
 
     def teacher_ready(self, key: str) -> None:
         """Remember which teacher this run learns from."""
-        write_json(self._folder / "teacher.json", {"key": key})
+        write_json(self._reporter.folder / "teacher.json", {"key": key})
 
     def settle(self) -> None:
         """Write what waits and push the file to the disk."""
@@ -85,7 +90,7 @@ class FolderRecorder:
 
     def note(self, sentence: str) -> None:
         """Keep a sentence in the run's log."""
-        runs.append_log(self._folder, sentence)
+        append_log(self._reporter.folder, sentence)
 
     def step(self, step: int, terms: dict[str, Tensor], lr: float, sentences: int) -> None:
         """Record one update; values are read from the device and written about twice a second."""
@@ -94,32 +99,21 @@ class FolderRecorder:
         # The first step is shown at once: a blank chart looks like a failure.
         if step == 1 or time.monotonic() - self._flushed > FLUSH_EVERY_S:
             self._flush()
-            self._publish(durable=False, step=step)
+            self._reporter.publish(durable=False, step=step)
 
     def score(self, step: int, **shares: float) -> None:
         """Record a score on the validation part."""
         self._flush()
-        self._append("score", stage=self._status.stage, step=step, **shares, elapsed_s=self._elapsed())
+        self._append("score", stage=self._reporter.status.stage, step=step, **shares, elapsed_s=self._elapsed())
 
     def probe(self, step: int, student: list[list[float]], teacher: list[list[float]]) -> None:
         """Record both models' answers to the watched sentences."""
         self._flush()
-        self._append("probe", stage=self._status.stage, step=step, student=student, teacher=teacher)
+        self._append("probe", stage=self._reporter.status.stage, step=step, student=student, teacher=teacher)
 
     def check_stop(self) -> None:
         """Raise StopRequested if somebody asked this run to stop or the process is about to leave."""
-        if self._leaving() or runs.stop_requested(self._folder):
-            raise StopRequested
-        if not self._folder.exists():
-            raise DistilleryError(f"The run's folder {self._folder.name} was removed while it trained.")
-
-    def end(self, state: runs.State, sentence: str) -> None:
-        """Publish the last status and close the files."""
-        try:
-            self._flush()
-        finally:
-            self._publish(state=state, sentence=sentence, step=self._status.step)
-            self._events.close()
+        self._reporter.check_stop()
 
     def _elapsed(self) -> float:
         return round(time.monotonic() - self._began, 3)
@@ -134,14 +128,10 @@ class FolderRecorder:
         rows = torch.stack([values for _, values, _ in waiting]).tolist()
         for (event, _, names), row in zip(waiting, rows, strict=True):
             terms = {name: float(f"{value:.6g}") for name, value in zip(names, row, strict=True)}
-            self._append("step", stage=self._status.stage, **event, **terms)
+            self._append("step", stage=self._reporter.status.stage, **event, **terms)
             if not math.isfinite(terms["loss"]):
                 raise DistilleryError(
                     f"The loss became {terms['loss']} at step {event['step']} (learning rate {event['lr']:g}). "
                     "Choose a smaller learning rate and start again."
                 )
-        self._status = replace(self._status, step=waiting[-1][0]["step"])
-
-    def _publish(self, durable: bool = True, **changes: Any) -> None:
-        self._status = replace(self._status, **changes)
-        runs.write_status(self._folder, self._status, durable)
+        self._reporter.reached(waiting[-1][0]["step"])

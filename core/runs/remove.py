@@ -12,8 +12,8 @@ from pathlib import Path
 from filelock import Timeout
 
 from core.errors import DistilleryError
+from core.jobs.queue import MACHINE, lane_lock
 from core.runs import folder as runs
-from core.runs.worker import machine_lock
 from core.storage import runs_root, scores_root
 
 HIDDEN = ".deleted-"
@@ -65,7 +65,7 @@ def _nothing_begins() -> Iterator[None]:
 
     Where another run trains, the lock is taken, and whoever holds it is busy with that one.
     """
-    lock = machine_lock()
+    lock = lane_lock(MACHINE)
     try:
         lock.acquire(blocking=False)
     except Timeout:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from core.config import Settings
 from core.distill.cache import teacher_key
 from core.errors import DistilleryError
 from core.glue.plan import resume_step
 from core.glue.settings import GlueSettings
+from core.jobs.events import parse_event
+from core.jobs.folder import RESUMABLE, queue_again
+from core.jobs.owner import Owner
 from core.runs import folder as runs
-from core.runs.events import parse_event
 from core.storage import teacher_model
 
 if TYPE_CHECKING:
     from core.distill.recorder import Stage
-
-RESUMABLE: tuple[runs.State, ...] = ("stopped", "interrupted", "failed")
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class ResumePoint:
     elapsed_s: float
 
 
-def request_resume(folder: Path, owner: dict[str, Any] | None = None) -> None:
-    """Queue a run again, for the server's worker or for the process `owner`.
+def request_resume(folder: Path, owner: Owner | None = None) -> None:
+    """Queue a run again, behind those that wait, for the server's worker or for the process `owner`.
 
     Raises DistilleryError, changing nothing, if the run is complete or under way.
     """
@@ -40,9 +40,7 @@ def request_resume(folder: Path, owner: dict[str, Any] | None = None) -> None:
     if status.state not in RESUMABLE:
         raise DistilleryError(f"The run is {status.state}, so there is nothing to resume.")
     runs.read_any_settings(folder)
-    (folder / "stop").unlink(missing_ok=True)
-    sentence = "Waiting for its turn to go on."
-    runs.write_status(folder, replace(status, state="queued", sentence=sentence, owner=owner))
+    queue_again(folder, "Waiting for its turn to go on.", owner)
 
 
 def rewind(folder: Path, settings: Settings | GlueSettings) -> ResumePoint | None:

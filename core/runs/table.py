@@ -13,10 +13,10 @@ from typing import Any
 
 from core.config import Settings
 from core.errors import DistilleryError
+from core.jobs.events import parse_event
 from core.runs import folder as runs
 from core.runs.about import FILE, read_about, run_name
 from core.runs.disk import size_mb
-from core.runs.events import parse_event
 from core.runs.results import read_result
 from core.storage import is_number
 

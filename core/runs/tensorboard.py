@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import DistilleryError
-from core.runs.events import Event, read_events
+from core.jobs.events import Event, read_events
 from core.storage import is_number
 
 FOLDER = "tensorboard"

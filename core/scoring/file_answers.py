@@ -24,16 +24,15 @@ from core.data.csv_file import Table
 from core.data.csv_labels import number
 from core.data.files import shown
 from core.data.limits import MAX_CHARACTERS
+from core.jobs.reporter import Progress, StopRequested
 from core.models import shelf
 from core.scoring.answers import readable, shared_labels
-from core.scoring.background import Stopped
 from core.sections import TrainingSettings
 
 if TYPE_CHECKING:
     from core.data.part import Part
     from core.distill.device import Compute
     from core.models.shelf import Loaded
-    from core.scoring.background import Task
 
 WINDOW = 2_048
 """So many texts are cut into word pieces at a time: enough to sort by length, few enough to stop between."""
@@ -150,9 +149,9 @@ def answer_file(
     question: FileQuestion,
     max_tokens: int,
     training: TrainingSettings,
-    task: Task[FileAnswers],
+    progress: Progress,
 ) -> FileAnswers:
-    """What the models in these folders say about every row. Called on a thread of its own.
+    """What the models in these folders say about every row.
 
     `training` says in which precision and on how many threads of the processor.
 
@@ -172,12 +171,12 @@ def answer_file(
     answered = np.zeros(len(question), dtype=bool)
     begun = time.perf_counter()
     try:
-        task.report(0, len(question))
+        progress.report(0, len(question))
         for rows in _windows(question):
-            _answer(models, question, rows, max_tokens, compute, found, _reporter(task, answered))
+            _answer(models, question, rows, max_tokens, compute, found, _reporter(progress, answered))
             answered[rows] = True
-            task.report(int(answered.sum()), len(question))
-    except Stopped:
+            progress.report(int(answered.sum()), len(question))
+    except StopRequested:
         if not answered.any():
             raise
     return FileAnswers(question, names, found, answered, time.perf_counter() - begun, compute.precision)
@@ -225,9 +224,9 @@ def neutral(cell: str) -> str:
     return f"'{cell}" if cell.startswith(FORMULA_SIGNS) else cell
 
 
-def _reporter(task: Task, answered: NDArray[np.bool_]) -> Callable[[float], None]:
+def _reporter(progress: Progress, answered: NDArray[np.bool_]) -> Callable[[float], None]:
     before, total = int(answered.sum()), len(answered)
-    return lambda rows: task.report(round(before + rows), total)
+    return lambda rows: progress.report(round(before + rows), total)
 
 
 def _windows(question: FileQuestion) -> list[NDArray[np.int64]]:

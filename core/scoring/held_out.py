@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from core.config import Settings
 from core.errors import DistilleryError
+from core.jobs.reporter import Progress
 from core.models import shelf
 from core.models.folder import WEIGHTS, ModelFolder, file_sha256
 from core.scoring.slices import SliceRow, seldom_words, slice_rows, slices_of
@@ -27,7 +28,6 @@ from core.storage import BrokenRun, read_json, write_json
 if TYPE_CHECKING:
     from core.data.part import Part
     from core.distill.device import Compute
-    from core.scoring.background import Task
 
 FILE = "held_out.json"
 VERSION = 1
@@ -128,20 +128,20 @@ def read_held_out(run_dir: Path, folders: Mapping[str, Path]) -> HeldOut | None:
 
 
 def ask_held_out(
-    settings: Settings, run_dir: Path, folders: Mapping[str, Path], training: TrainingSettings, task: Task[HeldOut]
+    settings: Settings, run_dir: Path, folders: Mapping[str, Path], training: TrainingSettings, progress: Progress
 ) -> HeldOut:
-    """Both models' answers to the run's held-out texts, kept in its folder. Called on a thread of its own.
+    """Both models' answers to the run's held-out texts, kept in its folder.
 
     `training` says in which precision and on how many threads of the processor. Raises DistilleryError if the data is
-    not what the run was trained on, `Stopped` if somebody stops it.
+    not what the run was trained on, StopRequested if somebody stops it.
     """
     from core.data.labelled import load_labelled
 
     compute, weights = prepare(settings, folders, training)
     data = load_labelled(settings.data)
-    task.check_stop()
+    progress.check_stop()
     seldom = seldom_words(_together(data.test), _together(data.train))
-    answers = _answers(settings, data.test, folders, compute, task)
+    answers = _answers(settings, data.test, folders, compute, progress)
     found = HeldOut(
         data.label_names,
         data.test_split,
@@ -171,23 +171,17 @@ def prepare(
     return compute, weights_of(folders)
 
 
-def keep(file: Path, value: dict[str, Any]) -> None:
-    """Write the answers if they can be: after a full disk they are shown all the same, and asked for next time."""
-    with suppress(OSError):
-        write_json(file, value, durable=False)
-
-
 def _answers(
-    settings: Settings, part: Part, folders: Mapping[str, Path], compute: Compute, task: Task
+    settings: Settings, part: Part, folders: Mapping[str, Path], compute: Compute, progress: Progress
 ) -> dict[str, NDArray[np.float32]]:
     from core.data.tokens import tokenise
     from core.scoring.predict import BATCH, predict
 
-    total, answers = -(-len(part) // BATCH) * len(folders), {}
+    total, batches, answers = -(-len(part) // BATCH) * len(folders), count(1), {}
     for role, folder in folders.items():
         loaded = shelf.get(folder)
         tokens = tokenise(part, loaded.tokenizer, settings.data.max_tokens)
-        answers[role] = predict(loaded.model, tokens, compute, lambda: task.report(task.done + 1, total))
+        answers[role] = predict(loaded.model, tokens, compute, lambda: progress.report(next(batches), total))
     return answers
 
 
@@ -209,7 +203,7 @@ def _write(found: HeldOut, run_dir: Path, weights: dict[str, str]) -> None:
             role: [[round(value, 5) for value in row] for row in rows.tolist()] for role, rows in found.answers.items()
         },
     }
-    keep(run_dir / FILE, value)
+    write_json(run_dir / FILE, value, durable=False)
 
 
 def _checked(raw: dict[str, Any]) -> HeldOut:

@@ -14,18 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.config import MASK, Settings
+from core.jobs.reporter import Progress
 from core.models import shelf
-from core.scoring.held_out import keep, prepare, weights_of
+from core.scoring.held_out import prepare, weights_of
 from core.scoring.hidden_words import shown
 from core.scoring.slices import Slice, SliceRow, has_negation, slice_rows
 from core.sections import TrainingSettings
-from core.storage import BrokenRun, read_json
+from core.storage import BrokenRun, read_json, write_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from core.distill.device import Compute
-    from core.scoring.background import Task
 
 FILE = "held_out_words.json"
 VERSION = 1
@@ -93,40 +93,41 @@ def read_held_out_words(run_dir: Path, folders: Mapping[str, Path]) -> HeldOutWo
 
 
 def ask_held_out_words(
-    settings: Settings, run_dir: Path, folders: Mapping[str, Path], training: TrainingSettings, task: Task[HeldOutWords]
+    settings: Settings, run_dir: Path, folders: Mapping[str, Path], training: TrainingSettings, progress: Progress
 ) -> HeldOutWords:
-    """Both models' guesses for the run's held-out words, kept in its folder. Called on a thread of its own.
+    """Both models' guesses for the run's held-out words, kept in its folder.
 
     `training` says in which precision and on how many threads of the processor. Raises DistilleryError if the data is
-    not what the run was trained on, `Stopped` if somebody stops it.
+    not what the run was trained on, StopRequested if somebody stops it.
     """
     compute, weights = prepare(settings, folders, training)
-    objective, recorder = _objective(settings, compute, task)
+    objective, recorder = _objective(settings, compute, progress)
     guessed = {}
     for role, folder in folders.items():
         recorder.total = len(folders) * objective.held_out_batches
         guessed[role] = objective.answers(shelf.get(folder).model, "test")
     found = _found(objective, guessed)
-    keep(run_dir / FILE, {"version": VERSION, "weights": weights, "found": asdict(found)})
+    write_json(run_dir / FILE, {"version": VERSION, "weights": weights, "found": asdict(found)}, durable=False)
     return found
 
 
-def _objective(settings: Settings, compute: Compute, task: Task) -> tuple[Any, _Reporter]:
+def _objective(settings: Settings, compute: Compute, progress: Progress) -> tuple[Any, _BatchCounter]:
     from core.distill.session import Session
 
-    recorder = _Reporter(task)
+    recorder = _BatchCounter(progress)
     return _opened()(Session(settings, compute, recorder)), recorder
 
 
-class _Reporter:
+class _BatchCounter:
     """The part of a recorder that scoring uses: it is asked before every batch."""
 
-    def __init__(self, task: Task) -> None:
-        self._task = task
-        self.total = 0
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.done, self.total = 0, 0
 
     def check_stop(self) -> None:
-        self._task.report(self._task.done + 1, self.total)
+        self.done += 1
+        self._progress.report(self.done, self.total)
 
 
 def _opened() -> type:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from core.errors import DistilleryError
+from core.jobs.reporter import StopRequested
 from core.speed import clock
 from core.speed.forms import Form, forms_of, weights_of
 from core.speed.machine import Machine, load
@@ -28,14 +29,10 @@ Report = Callable[[str, int, int], None]
 """Told what is being measured, how much of the work is done, and how much there is."""
 
 
-class Stopped(Exception):
-    """Somebody asked the measurement to end."""
-
-
 def measure(run_dir: Path, machine: Machine, report: Report, stopped: Callable[[], bool]) -> Measurement:
     """What the run's models need and how long they take. Half a minute to several, by the teacher's size.
 
-    Raises DistilleryError if there is nothing to measure, Stopped soon after `stopped` says so.
+    Raises DistilleryError if there is nothing to measure, StopRequested soon after `stopped` says so.
     """
     begun_at, began, load_before = time.time(), time.monotonic(), load()
     forms, weights = forms_of(run_dir), weights_of(run_dir)
@@ -105,7 +102,7 @@ def _visit(
 
 def _stop_if(stopped: Callable[[], bool]) -> None:
     if stopped():
-        raise Stopped
+        raise StopRequested
 
 
 def _time(cell: Cell, values: list[float]) -> Time:

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.cli import kinds
 from core.errors import DistilleryError
 from core.runs import folder as runs
-from core.runs import worker
 
 EVERY_S = 3.0
 
 
 def run_banner(is_glue_page: bool = False) -> None:
     """Say what trains now and lead there; nothing at all when nothing does. The GLUE page shows its jobs itself."""
-    active = worker.active_run() or (None if is_glue_page else worker.active_job())
+    active = kinds.active_run() or (None if is_glue_page else kinds.active_glue())
     if active is not None:
         st.fragment(_line, run_every=EVERY_S)(active)
 

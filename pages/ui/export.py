@@ -12,11 +12,12 @@ from typing import Any, BinaryIO
 import streamlit as st
 
 from core import numbers
+from core.cli import kinds
 from core.export import job
 from core.export.onnx_forms import FOLDER, MANIFEST, Form, read_forms
+from core.jobs import folder as jobs
 from core.models.folder import WEIGHTS
 from core.models.shape import MB
-from core.runs import worker
 from pages.ui.text import as_label
 
 EVERY_S = 1.5
@@ -111,12 +112,11 @@ def _speed(found: dict[str, Any]) -> str:
 
 def _show_making(folder: Path, made: dict[str, Any] | None) -> None:
     """The button that makes both ONNX files; what is being done; and what went wrong."""
-    current = job.of(folder)
-    if current is not None and not current.over:
+    current = job.status_of(folder)
+    if current is not None and current.state not in jobs.ENDED:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f":material/hourglass_top: {as_label(current.sentence, 200)}")
-            if st.button("Cancel", key="export-cancel", type="tertiary"):
-                job.cancel(folder)
+            st.button("Cancel", key="export-cancel", type="tertiary", on_click=job.stop, args=(folder,))
         return
     if current is not None:
         st.error(as_label(f"The ONNX files were not made. {current.sentence}", 500))
@@ -131,7 +131,7 @@ def _offer(folder: Path) -> None:
             job.start(folder)
             st.rerun()
         said = "The student or a file has changed since they were made. " if again else ""
-        if worker.at_work() is not None:
+        if kinds.at_work() is not None:
             said += "The machine is at work already; they are made as soon as that has ended."
         else:
             said += "Both take about half a minute, in the background."
@@ -180,5 +180,5 @@ def _on_what(made: dict[str, Any]) -> str:
 
 
 def _is_making(folder: Path) -> bool:
-    current = job.of(folder)
-    return current is not None and not current.over
+    current = job.status_of(folder)
+    return current is not None and current.state not in jobs.ENDED

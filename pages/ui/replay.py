@@ -16,9 +16,9 @@ import streamlit as st
 
 from core import numbers
 from core.config import MASK, Settings
+from core.jobs.events import Event, read_events
 from core.runs import folder as runs
 from core.runs.comparable import kind_of, label_names
-from core.runs.events import Event, read_events
 from core.scoring.hidden_words import Word, shown
 from core.storage import is_number
 from pages.ui import marks

@@ -5,11 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from core import warm_up
-from core.runs import worker
+from core.cli import kinds
 from pages.ui.banner import run_banner
 
 st.set_page_config(page_title=None, page_icon="⚗️", layout="wide")
-worker.start()
+kinds.start()
 
 page = st.navigation(
     [

@@ -9,13 +9,14 @@ from typing import Literal
 
 import streamlit as st
 
+from core.cli import kinds
 from core.config import Settings
 from core.errors import DistilleryError
 from core.runs import folder as runs
-from core.runs import worker
 from core.runs.about import given_name, run_name
 from core.runs.about import started as started
 from core.runs.results import read_result
+from core.runs.resume import request_resume
 from pages.ui import form
 from pages.ui.live import live_view
 from pages.ui.recipe import describe
@@ -50,7 +51,7 @@ def show_run(folder: Path) -> None:
 def show_course(folder: Path, status: runs.Status, settings: Settings) -> None:
     """What a run does now or has measured, and its curves; follows it while it waits or trains."""
     if status.state == "queued":
-        when = "when the one before it has ended" if worker.at_work() else "in a moment"
+        when = "when the one before it has ended" if kinds.at_work() else "in a moment"
         st.info(f"Waiting for its turn. It begins {when}. You can close this tab.")
         _wait_for(folder, status.state)
         return
@@ -76,7 +77,7 @@ def show_log(folder: Path) -> None:
 
 def show_queue(besides: str | None) -> None:
     """The runs that wait, the next one first, each with a button to take it out."""
-    waiting = [folder for folder in worker.queue() if folder.name != besides]
+    waiting = [folder for folder in kinds.waiting_runs() if folder.name != besides]
     if not waiting:
         return
     st.subheader("Waiting")
@@ -121,7 +122,7 @@ def attempt(action: Callable[[Path], None], folder: Path) -> None:
 def submit(settings: Settings, run_id: str) -> bool:
     """Queue a run; False, and the reason above the page, if its folder cannot be written."""
     try:
-        worker.submit(settings, run_id)
+        runs.create_run(settings, run_id)
     except OSError as error:
         st.error(
             as_label(f"The run could not be set up: {error.strerror}. Make room on the disk, then start again.", 300)
@@ -174,7 +175,7 @@ def show_resume(folder: Path, key: str = "resume", type: Literal["primary", "sec
         icon=":material/play_arrow:",
         help="Goes on from the last checkpoint, exactly as if it had never stopped.",
         on_click=attempt,
-        args=(worker.resume, folder),
+        args=(request_resume, folder),
     )
 
 

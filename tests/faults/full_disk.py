@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
+from core.cli.kinds import carry_out
 from core.distill.checkpoint import newest_checkpoint
 from core.runs import folder as runs
-from core.runs.execute import execute
 from core.runs.recorder import FolderRecorder
 from core.runs.resume import request_resume
 from core.storage import read_json
@@ -42,11 +42,11 @@ def main(folder: str) -> None:
     """Fill the disk after update 7, make room again, and resume."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "none", folder], check=True)
     with world_of(Path(folder)):
-        execute(new_run("teacher-first"))
+        carry_out(new_run("teacher-first"))
         run = new_run("full")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(FolderRecorder, "step", _filling(FolderRecorder.step, Path(folder) / "filler"))
-            state = execute(run)
+            state = carry_out(run)
         status, kept = runs.read_status(run), newest_checkpoint(run / "checkpoints")
         report = {
             "state": state,
@@ -57,7 +57,7 @@ def main(folder: str) -> None:
         }
         (Path(folder) / "filler").unlink()
         request_resume(run)
-        print(json.dumps(report | {"next": execute(run)}))
+        print(json.dumps(report | {"next": carry_out(run)}))
 
 
 def read_only(folder: str) -> None:

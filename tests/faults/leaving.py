@@ -12,10 +12,10 @@ from pathlib import Path
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from websockets.sync.client import connect
 
+from core.cli.kinds import carry_out
 from core.distill.checkpoint import newest_checkpoint
 from core.models.saved import load_model
 from core.runs import folder as runs
-from core.runs.execute import execute
 from tests.fixtures.serving import Server, launch
 from tests.fixtures.small_runs import settings_of
 
@@ -56,7 +56,7 @@ def wrong_with(folder: Path) -> str:
 
 def prepare(home: Path) -> None:
     """Train the teacher that all runs of this home find, in the home of the moment."""
-    if execute(runs.create_run(settings_of("training.epochs=1"), "teacher-first")) != "finished":
+    if carry_out(runs.create_run(settings_of("training.epochs=1"), "teacher-first")) != "finished":
         raise AssertionError("the teacher could not be trained")
 
 

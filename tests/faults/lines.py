@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from core.config import Settings
+from core.jobs.events import EventWriter, read_events
 from core.runs import folder as runs
-from core.runs.events import EventWriter, read_events
 from core.runs.feed import feed
 
 

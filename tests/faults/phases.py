@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import torch
+from core.runs.worker import Worker
 
 from core.distill import checkpoint, job, labels, loop
 from core.distill.checkpoint import Progress, newest_checkpoint
@@ -25,7 +26,6 @@ from core.runs import events
 from core.runs import folder as runs
 from core.runs import worker as worker_module
 from core.runs.recorder import FolderRecorder
-from core.runs.worker import Worker
 from tests.fixtures.broken_runs import new_run, outcome, stop_after_update
 
 PHASES = ("load", "step", "scoring", "logging", "save")

@@ -20,10 +20,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from core.runs.worker import Worker
+
+from core.jobs.events import read_events
 from core.runs import folder as runs
 from core.runs import worker as worker_module
-from core.runs.events import read_events
-from core.runs.worker import Worker
 from tests.fixtures.broken_runs import new_run
 from tests.fixtures.small_runs import settings_of
 

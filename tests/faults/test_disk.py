@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from core.runs.worker import Worker
 
+from core.cli.kinds import carry_out
 from core.runs import folder as runs
 from core.runs import worker as worker_module
-from core.runs.execute import execute
 from core.runs.recorder import FolderRecorder
-from core.runs.worker import Worker
 from core.storage import runs_root
 from tests.faults.full_disk import may_mount
 from tests.fixtures.broken_runs import new_run
@@ -54,7 +54,7 @@ def test_a_disk_that_can_only_be_read_is_named(tmp_path: Path) -> None:
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[Path]:
     with world_of(tmp_path) as home:
-        execute(new_run("teacher-first"))
+        carry_out(new_run("teacher-first"))
         yield home
 
 
@@ -85,7 +85,7 @@ def test_a_run_whose_folder_is_renamed_stops_and_makes_no_other(world: Path, mon
             folder.rename(elsewhere)
 
     monkeypatch.setattr(FolderRecorder, "step", step_then_rename)
-    assert execute(folder) == "failed"
+    assert carry_out(folder) == "failed"
     assert not folder.exists() and [path.name for path in runs_root().glob("[!.]*")] == ["teacher-first"]
     assert (elsewhere / "checkpoints" / "student-00000006" / "manifest.json").exists()
     assert runs.read_settings(elsewhere)

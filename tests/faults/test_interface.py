@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from core.cli.kinds import carry_out
 from core.config import Settings
+from core.jobs.events import read_events
 from core.runs import folder as runs
-from core.runs.events import read_events
-from core.runs.execute import execute
 from core.runs.feed import feed
 from tests.fixtures.broken_runs import new_run
 from tests.fixtures.drawn_pages import RUNS, open_page, words
@@ -66,7 +66,7 @@ def test_a_clock_that_jumps_changes_no_duration_and_no_order(
     monkeypatch.setattr(time, "time", lambda: wall() + (jump_s if next(asked) % 2 else 0))
     with world_of(tmp_path):
         folder = new_run("jumping")
-        assert execute(folder) == "finished"
+        assert carry_out(folder) == "finished"
         for stage in ("teacher", "student"):
             events = [event for event in read_events(folder / "metrics.jsonl")[0] if event["stage"] == stage]
             clock = [event["elapsed_s"] for event in events if "elapsed_s" in event]

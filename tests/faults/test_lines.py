@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from core.runs.events import EventWriter, read_events
+from core.jobs.events import EventWriter, read_events
 from tests.faults import lines
 
 

@@ -12,14 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from core.runs.worker import Worker
 
+from core.cli.kinds import carry_out
 from core.errors import DistilleryError
+from core.jobs.events import read_events
 from core.runs import folder as runs
 from core.runs import worker as worker_module
-from core.runs.events import read_events
-from core.runs.execute import execute
 from core.runs.resume import request_resume
-from core.runs.worker import Worker
 from tests.faults.phases import Living
 from tests.fixtures.broken_runs import new_run, outcome, stop_after_update
 from tests.fixtures.serving import ROOT
@@ -31,8 +31,8 @@ LIMIT_S = 60.0
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with world_of(tmp_path_factory.mktemp("home")) as home:
-        execute(new_run("teacher-first"))
-        execute(new_run("unbroken"))
+        carry_out(new_run("teacher-first"))
+        carry_out(new_run("unbroken"))
         yield home
 
 
@@ -65,7 +65,7 @@ def test_begun_by_the_server_resumed_from_the_terminal_and_the_reverse(world: Pa
 def test_resumed_by_six_at_once_it_is_trained_once(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = new_run("six")
     with stop_after_update(7):
-        execute(folder)
+        carry_out(folder)
     trained: list[str] = []
     train = worker_module.execute
     monkeypatch.setattr(worker_module, "execute", lambda *rest: (trained.append("once"), train(*rest))[1])
@@ -93,7 +93,7 @@ def test_resumed_by_six_at_once_it_is_trained_once(world: Path, monkeypatch: pyt
 def test_changed_data_are_refused_before_anything_is_trained_anew(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = new_run("other-data")
     with stop_after_update(7):
-        execute(folder)
+        carry_out(folder)
     table = world / "inputs" / "reviews.csv"
     kept = table.read_bytes()
     with table.open("w", encoding="utf-8", newline="") as file:
@@ -101,7 +101,7 @@ def test_changed_data_are_refused_before_anything_is_trained_anew(world: Path, m
     try:
         request_resume(folder)
         lines = (folder / "metrics.jsonl").read_bytes()
-        assert execute(folder) == "failed"
+        assert carry_out(folder) == "failed"
     finally:
         table.write_bytes(kept)
     said = runs.read_status(folder).sentence

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from core.jobs.events import read_events
 from core.runs import folder as runs
 from core.runs import worker
-from core.runs.events import read_events
 from tests.app.test_main_path import made, press, run_of, state
 from tests.conftest import StartServer
 from tests.faults.leaving import LONG, wrong_with

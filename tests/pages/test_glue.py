@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from core import network
+from core.cli.kinds import carry_out
 from core.config import Settings
 from core.glue.tables import retained
 from core.runs import folder as runs
 from core.runs import worker
-from core.runs.execute import execute
 from pages.ui.glue import choices
 from pages.ui.glue.bars import finding, picture
 from pages.ui.glue.reading import read_jobs, seconds_left, work_until
@@ -254,7 +254,7 @@ def test_time_left_follows_the_work_and_not_the_steps(home):
 def test_a_real_job_stands_in_the_table_as_its_scores_say(home):
     write_learnable(home / "learnable")
     folder = job("20261122-150000-ab12", models=(teacher(),), tasks=("SST-2",), epochs=1)
-    assert execute(folder) == "finished"
+    assert carry_out(folder) == "finished"
     (measured,) = read_jobs()[0].cells
     at = open_page(GLUE)
     row = next(row for row in parsed(html_of(at)).rows if row[0].startswith("Teacher in teacher/"))

@@ -13,9 +13,9 @@ import pytest
 from core import numbers
 from core.config import Settings, starting_point
 from core.data import bundle
+from core.jobs.owner import this_process
 from core.runs import folder as runs
 from core.runs import worker
-from core.runs.owner import this_process
 from core.sections import StudentSettings, TrainingSettings
 from core.settings_file import parse_settings
 from tests.fixtures.drawn_pages import (

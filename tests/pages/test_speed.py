@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from core.speed.meter import Progress
 from playwright.sync_api import Browser, Page, expect
 
 from core import numbers
@@ -19,7 +20,6 @@ from core.runs import worker
 from core.settings_file import parse_settings
 from core.speed import meter
 from core.speed.measurement import Cell
-from core.speed.meter import Progress
 from core.speed.standing import measured_runs, standing
 from pages.ui.speed.map import diameter, figure
 from pages.ui.speed.table import BEST, size_columns, time_columns

@@ -6,19 +6,22 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from core import numbers
+from core.cli import kinds
 from core.data.csv_file import DELIMITERS, UPLOAD, Table, parse_csv
 from core.data.files import shown
-from core.runs import worker
+from core.jobs import folder as jobs
+from core.jobs.folder import Status
 from core.runs.comparable import RunToCompare
-from core.scoring import background
+from core.scoring import job
 from core.scoring.file_answers import (
     FileAnswers,
-    answer_file,
+    FileQuestion,
     on_the_processor,
     read_question,
     to_csv,
@@ -30,7 +33,7 @@ from core.sections import TrainingSettings
 from pages.ui.answers import sure_column
 from pages.ui.compare.models import Choice, folders_of, question_of
 from pages.ui.compare.names import title_of
-from pages.ui.compare.progress import show_progress
+from pages.ui.compare.progress import show_progress, status_of
 from pages.ui.text import as_label, clean, show_text
 
 if TYPE_CHECKING:
@@ -59,7 +62,8 @@ def show_file(run: RunToCompare, chosen: Mapping[str, Choice]) -> None:
     if upload is None:
         st.caption(
             f"At most {UPLOAD.size / 1e6:.0f} MB and {numbers.whole(UPLOAD.rows)} rows, in UTF-8, with a first line "
-            "that names the columns. It stays on this machine and is not kept."
+            "that names the columns. It stays on this machine, and is deleted with its answers when the dashboard is "
+            "started again, or when {job.KEPT} other files have been asked about."
         )
         return
     columns = _show_columns(run, upload.table)
@@ -69,24 +73,38 @@ def show_file(run: RunToCompare, chosen: Mapping[str, Choice]) -> None:
     for note in question.notes:
         st.caption(as_label(note, 400))
     models, longest = folders_of(chosen), run.settings.data.max_tokens
-    key = (upload.digest, columns, tuple(weights_of(models).items()), longest)
-    task = background.find(key)
-    begin = partial(answer_file, models, question, longest, compute_now(run))
-    if task is None or task.state in ("stopped", "failed"):
+    work = job.file_job(upload.digest, columns, weights_of(models), longest)
+    status = status_of(work)
+    if status is None or status.state in ("stopped", "failed", "interrupted"):
         st.button(
             f"Answer {numbers.whole(len(question))} rows",
             type="primary",
             key="compare-file-start",
-            on_click=background.start,
-            args=(key, begin),
+            on_click=_begin,
+            args=(work, columns, label_names, models, longest, compute_now(run)),
         )
-    if task is not None:
-        _show_task(task, upload.table)
+    if status is not None:
+        _show_answers(work, status, question, upload.table)
+
+
+def _begin(
+    work: Path,
+    columns: tuple[str, str, str],
+    label_names: tuple[str, ...],
+    models: Mapping[str, Path],
+    longest: int,
+    training: TrainingSettings,
+) -> None:
+    content = st.session_state[FILE].getvalue()
+    try:
+        job.start_file(work, content, columns, label_names, models, longest, training)
+    except OSError as error:
+        st.toast(as_label(f"The file could not be kept to be answered: {error.strerror}. Make room on the disk.", 300))
 
 
 def compute_now(run: RunToCompare) -> TrainingSettings:
     """How work in the background computes: in the run's precision, on all threads, or on one beside a training."""
-    return on_the_processor(run.settings.training, 1 if worker.at_work() else usable_cores())
+    return on_the_processor(run.settings.training, 1 if kinds.at_work() else usable_cores())
 
 
 def _upload() -> Upload | None:
@@ -167,15 +185,17 @@ def _gives_scores(chosen: Mapping[str, Choice]) -> bool:
     return False
 
 
-def _show_task(task: background.Task[FileAnswers], table: Table) -> None:
-    if not task.ended:
-        show_progress(task, "rows answered", "compare-file")
-    elif task.state == "failed":
-        st.error(as_label(task.reason, 500))
-    elif task.result is None:
+def _show_answers(work: Path, status: Status, question: FileQuestion, table: Table) -> None:
+    if status.state not in jobs.ENDED:
+        show_progress(work, "rows answered", "compare-file")
+        return
+    found = job.read_file_answers(work, question)
+    if found is not None:
+        show_file_answers(found, table)
+    elif status.state == "stopped":
         st.info("Stopped before a row was answered.")
     else:
-        show_file_answers(task.result, table)
+        st.error(as_label(status.sentence, 500))
 
 
 def show_file_answers(found: FileAnswers, table: Table) -> None:

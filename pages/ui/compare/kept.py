@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import streamlit as st
 
+from core.jobs import folder as jobs
 from core.runs import folder as runs
 from core.runs.comparable import RunToCompare, model_folders
-from core.scoring import background
-from core.scoring.held_out import HeldOut, ask_held_out, read_held_out, weights_of
-from core.scoring.held_out_words import HeldOutWords, ask_held_out_words, read_held_out_words
+from core.scoring import job
+from core.scoring.held_out import HeldOut, read_held_out, weights_of
+from core.scoring.held_out_words import HeldOutWords, read_held_out_words
 from pages.ui.compare.file import compute_now
-from pages.ui.compare.progress import show_progress
+from pages.ui.compare.progress import show_progress, status_of
 from pages.ui.text import as_label
 
 KEPT = "compare-held-out"
@@ -25,34 +24,32 @@ def held_out_of(run: RunToCompare, key: str) -> HeldOut | HeldOutWords | None:
     """
     run_dir = runs.run_folder(run.run_id)
     folders = model_folders(run_dir)
-    name = (run.run_id, "held-out", *weights_of(folders).values())
+    weights = weights_of(folders)
+    name = (run.run_id, *weights.values())
     kept = st.session_state.get(KEPT)
     if kept is not None and kept[0] == name:
         return kept[1]
-    read, ask = (read_held_out_words, ask_held_out_words) if run.kind == "words" else (read_held_out, ask_held_out)
-    found = read(run_dir, folders)
-    task = background.find(name)
-    if found is None and task is not None:
-        found = task.result
+    found = (read_held_out_words if run.kind == "words" else read_held_out)(run_dir, folders)
     if found is not None:
         # One at a time: some held-out sets have tens of thousands of texts.
         st.session_state[KEPT] = (name, found)
         return found
-    if task is not None and not task.ended:
-        show_progress(task, "batches of texts", key)
+    work = job.held_out_job(run.run_id, weights)
+    status = status_of(work)
+    if status is not None and status.state not in jobs.ENDED:
+        show_progress(work, "batches of texts", key)
         return None
-    if task is not None and task.state == "failed":
-        st.error(as_label(task.reason, 500))
+    if status is not None and status.state in ("failed", "interrupted"):
+        st.error(as_label(status.sentence, 500))
     st.write(
         "For this, both models answer every text of the held-out set: texts that neither has learned from. That is "
         "done once, takes from a few seconds to some minutes, and is kept in the run's folder."
     )
-    work = partial(ask, run.settings, run_dir, folders, compute_now(run))
     st.button(
         "Ask both about the held-out texts",
         type="primary",
         key=f"{key}-start",
-        on_click=background.start,
-        args=(name, work),
+        on_click=job.start_held_out,
+        args=(work, run.run_id, compute_now(run)),
     )
     return None

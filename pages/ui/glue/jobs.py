@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core import numbers
+from core.cli import kinds
 from core.errors import DistilleryError
 from core.runs import folder as runs
-from core.runs import worker
 from core.runs.about import started
 from core.runs.remove import remove
 from pages.ui.glue.reading import Job, scores_planned, seconds_left
@@ -69,7 +69,7 @@ def _busy_sentence(job: Job) -> str:
     assert job.status is not None
     if job.state != "queued":
         return job.status.sentence
-    when = "when the one before it has ended" if worker.at_work() else "in a moment"
+    when = "when the one before it has ended" if kinds.at_work() else "in a moment"
     return f"{_title(job)} waits for its turn. It begins {when}."
 
 

@@ -11,8 +11,8 @@ from core.errors import DistilleryError
 from core.glue.cells import Cell, read_cells
 from core.glue.plan import Plan, read_plan
 from core.glue.settings import GlueSettings
+from core.jobs.events import read_events
 from core.runs import folder as runs
-from core.runs.events import read_events
 from core.storage import read_json
 
 TIMING = "timing.json"

@@ -12,7 +12,6 @@ from core.errors import DistilleryError
 from core.glue.planning import check_job
 from core.glue.settings import GlueSettings
 from core.runs import folder as runs
-from core.runs import worker
 from core.settings_file import SettingsError
 from pages.ui.form import KEPT
 from pages.ui.glue import choices, fields
@@ -107,7 +106,7 @@ def _start(job_id: str) -> None:
     if settings is None:
         return
     try:
-        worker.submit_job(settings, job_id)
+        runs.create_job(settings, job_id)
     except OSError as error:
         st.toast(as_label(f"The job could not be set up: {error.strerror}. Make room on the disk, then start again."))
         return

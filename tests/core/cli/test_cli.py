@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from core.runs.worker import machine_lock
 
 from core.__main__ import main
 from core.config import Settings, starting_point
 from core.distill import job
 from core.errors import DistilleryError
 from core.runs import folder as runs
-from core.runs.worker import machine_lock
 from core.settings_file import override, parse_settings
 from tests.fixtures.made_runs import RESULTS, SCORE_RESULTS, WORDS_RESULTS, make_run
 from tests.fixtures.serving import ROOT
@@ -34,7 +34,7 @@ import sys, threading, types
 
 def run_job(settings, student, teachers, recorder, *_):
     import torch
-    from core.distill.recorder import StopRequested
+    from core.jobs.reporter import StopRequested
 
     recorder.stage("student", 100_000)
     for step in range(1, 100_000):

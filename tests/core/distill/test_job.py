@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from core.cli.kinds import carry_out
 from core.config import WEIGHT_PRESETS
 from core.data.bundle import BundleError
 from core.data.labelled import LabelledData, load_labelled
@@ -22,10 +23,9 @@ from core.distill.cache import teacher_key
 from core.distill.device import Compute
 from core.distill.teacher_outputs import TeacherOutputs
 from core.errors import DistilleryError
+from core.jobs.owner import this_process
 from core.models.saved import load_model
 from core.runs import folder as runs
-from core.runs.execute import execute
-from core.runs.owner import this_process
 from core.scoring.predict import accuracy, agreement, predict
 from core.storage import read_json
 from tests.fixtures.small_runs import digest, events, listing, run_once, settings_of, world_of
@@ -211,7 +211,7 @@ def test_chance_is_not_taken_for_learning() -> None:
 
 def test_a_stop_keeps_what_the_student_has_learned(first: Path) -> None:
     folder = runs.create_run(settings_of("training.epochs=50"), "stopped")
-    execute(folder, leaving=lambda: bool(events(folder, "step")))
+    carry_out(folder, leaving=lambda: bool(events(folder, "step")))
     status = runs.read_status(folder)
     assert status.state == "stopped" and status.total_steps == 600
     assert status.sentence.startswith("Stopped because the program was closed at step 1 of 600.")
@@ -225,7 +225,7 @@ def test_a_stop_before_the_student_keeps_nothing_and_says_so(first: Path) -> Non
     folder = runs.create_run(settings_of(), "stopped-early")
     runs.write_status(folder, replace(runs.read_status(folder), owner=this_process()))
     (folder / "stop").touch()
-    execute(folder)
+    carry_out(folder)
     assert runs.read_status(folder).sentence == "Stopped by you before the student had begun to learn."
     assert listing(folder) == ["config.json", "metrics.jsonl", "status.json", "stop", "teacher.json"]
 
@@ -235,7 +235,7 @@ def test_a_stop_in_the_teachers_stage_leaves_no_half_teacher(
 ) -> None:
     monkeypatch.setenv("DISTILLERY_HOME", str(tmp_path))
     folder = runs.create_run(settings_of(), "stopped")
-    execute(folder, leaving=lambda: bool(events(folder, "step", "teacher")))
+    carry_out(folder, leaving=lambda: bool(events(folder, "step", "teacher")))
     assert runs.read_status(folder).state == "stopped"
     assert not (tmp_path / "cache" / "teachers").exists()
 

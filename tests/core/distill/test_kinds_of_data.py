@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import torch
 
+from core.cli.kinds import carry_out
 from core.config import Settings
 from core.models.saved import load_model
 from core.runs import folder as runs
-from core.runs.execute import execute
 from core.settings_file import override
 from core.storage import read_json
 from tests.fixtures.small_runs import GOOD, MASKED, SMALL, events, reviews, run_once, world_of, write_inputs
@@ -135,7 +135,7 @@ def test_a_narrower_student_stopped_and_resumed_ends_in_the_same_bits(world: Pat
     with stop_after_update(9):
         broken = run_once("narrow-broken", *narrow)
     request_resume(broken)
-    execute(broken)
+    carry_out(broken)
     assert outcome(broken) == outcome(whole)
 
 
@@ -178,7 +178,7 @@ def test_another_teacher_below_the_same_path_is_another_run(world: Path) -> None
         folder = run_once("exchanged", f"teacher.path={teacher}")
     changed_teacher(teacher, hidden_dropout_prob=0.2)
     request_resume(folder)
-    assert execute(folder) == "failed"
+    assert carry_out(folder) == "failed"
     assert "teacher" in runs.read_status(folder).sentence
 
 

@@ -19,8 +19,8 @@ from core.data.tokens import Batch, Tokens, batches_per_epoch, cut_by_length, to
 from core.distill.device import Compute, choose_compute
 from core.distill.loop import Lesson, Schedule, is_due, train
 from core.distill.losses import hard_target_loss
-from core.distill.recorder import StopRequested
 from core.errors import DistilleryError
+from core.jobs.reporter import StopRequested
 from core.scoring.predict import accuracy, predict
 from core.sections import TrainingSettings
 from tests.fixtures.tiny_models import tiny_teacher, tiny_tokenizer

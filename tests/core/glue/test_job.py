@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from core.runs.worker import Worker
 
+from core.cli.kinds import carry_out
 from core.data.files import DATA_ROOTS
 from core.data.labelled import load_labelled
 from core.distill.labels import label_tokens
@@ -27,14 +29,12 @@ from core.glue.planning import check_job
 from core.glue.settings import GlueSettings, StudentModel, TeacherModel, parse_glue
 from core.glue.tasks import read_task
 from core.glue.zero_shot import in_order_of_task
+from core.jobs.events import read_events
+from core.jobs.owner import this_process
 from core.models.saved import load_model
 from core.runs import folder as runs
 from core.runs import worker as worker_module
-from core.runs.events import read_events
-from core.runs.execute import execute
-from core.runs.owner import this_process
 from core.runs.resume import request_resume
-from core.runs.worker import Worker
 from core.scoring.predict import predict
 from core.sections import DataSettings, TeacherSettings
 from core.settings_file import SettingsError
@@ -59,7 +59,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def finished(name: str, *assignments: str, **fields: object) -> Path:
     """A job that was carried out to its end."""
     folder = job(name, *assignments, **fields)
-    assert execute(folder) == "finished", runs.read_status(folder).sentence
+    assert carry_out(folder) == "finished", runs.read_status(folder).sentence
     return folder
 
 
@@ -207,7 +207,7 @@ def test_a_reader_of_the_score_is_told_what_the_model_has_seen_before(world: Pat
 def test_the_status_says_model_task_seed_and_epoch_and_counts_over_the_job() -> None:
     folder = job("told", tasks=("MRPC",), seeds=2, max_examples=100, models=(StudentModel(run="one"),))
     told: list[runs.Status] = []
-    assert execute(folder, lambda: bool(told.append(runs.read_status(folder)))) == "finished"
+    assert carry_out(folder, lambda: bool(told.append(runs.read_status(folder)))) == "finished"
     while told[0].state == "preparing":
         told.pop(0)
     sentences = list(dict.fromkeys(status.sentence for status in told))
@@ -232,7 +232,7 @@ def test_stopped_at_every_turn_and_resumed_equals_an_unbroken_job(again: bool) -
         whole = finished(f"whole-{again}", **fields)
     folder, stops = job(f"broken-{again}", **fields), 0
     with watched_answers() as hashes:
-        while execute(folder, stop_at_call(9 + stops % 4)) == "stopped":
+        while carry_out(folder, stop_at_call(9 + stops % 4)) == "stopped":
             stops += 1
             status = runs.read_status(folder)
             assert status.step <= status.total_steps and "you can resume it" in status.sentence
@@ -247,11 +247,11 @@ def test_stopped_at_every_turn_and_resumed_equals_an_unbroken_job(again: bool) -
 
 def test_a_finished_cell_is_not_measured_again() -> None:
     folder = job("kept", tasks=("MRPC",), max_examples=100)
-    assert execute(folder, stop_at_call(25)) == "stopped"
+    assert carry_out(folder, stop_at_call(25)) == "stopped"
     (done,) = (folder / "cells").iterdir()
     before = done.stat().st_mtime_ns
     request_resume(folder)
-    assert execute(folder) == "finished" and done.stat().st_mtime_ns == before
+    assert carry_out(folder) == "finished" and done.stat().st_mtime_ns == before
     assert len(read_cells(folder)) == 2
 
 
@@ -262,11 +262,11 @@ def test_a_job_whose_data_changed_does_not_go_on_from_a_checkpoint(tmp_path: Pat
             write(root / task / name, (home() / "learnable" / task / name).read_text().splitlines())
     folder = job("changed", path=str(root), tasks=("MRPC",))
     with watched_answers():
-        assert execute(folder, stop_at_call(12)) == "stopped"
+        assert carry_out(folder, stop_at_call(12)) == "stopped"
     lines = (root / "MRPC" / "train.tsv").read_text().splitlines()
     write(root / "MRPC" / "train.tsv", [*lines[:-1], lines[-1] + " indeed"])
     request_resume(folder)
-    assert execute(folder) == "failed"
+    assert carry_out(folder) == "failed"
     assert "data: was" in runs.read_status(folder).sentence
 
 
@@ -276,7 +276,7 @@ def test_a_job_whose_process_died_reads_as_interrupted_and_goes_on() -> None:
     runs.write_status(folder, runs.Status("running", "Measuring.", "scores", 3, 10, owner=gone))
     assert runs.read_status(folder).state == "interrupted"
     request_resume(folder)
-    assert execute(folder) == "finished"
+    assert carry_out(folder) == "finished"
 
 
 # Distilled again
@@ -302,12 +302,12 @@ def test_students_learn_again_from_the_teacher_and_a_control_does_not(again: Pat
 def test_a_teacher_that_got_lost_learns_again() -> None:
     folder = job("lost", tasks=("MRPC",), second_distillation=True)
     with watched_answers():
-        assert execute(folder, stop_at_call(40)) == "stopped"
+        assert carry_out(folder, stop_at_call(40)) == "stopped"
     assert len(read_cells(folder)) == 1
     for model in (folder / "teachers").glob("*/model/*"):
         model.unlink()
     request_resume(folder)
-    assert execute(folder) == "finished"
+    assert carry_out(folder) == "finished"
     whole = finished("not-lost", tasks=("MRPC",), second_distillation=True)
     assert scores_of(folder) == scores_of(whole)
 
@@ -424,7 +424,7 @@ def test_a_wrong_file_is_named_with_its_line_before_any_model_learns(tmp_path: P
     folder = job("cut", path=path, tasks=("SST-2", "MRPC"))
     write(tmp_path / "glue" / "SST-2" / "train.tsv", [HEADERS["SST-2"], "a\t1", "b\t0"])
     write(tmp_path / "glue" / "SST-2" / "dev.tsv", [HEADERS["SST-2"], "a\t1", "b\t0"])
-    assert execute(folder) == "failed"
+    assert carry_out(folder) == "failed"
     assert f"MRPC/dev.tsv, line {50 * len(rows) + 2}: this row has 2" in runs.read_status(
         folder
     ).sentence and not read_cells(folder)
@@ -478,7 +478,7 @@ def test_runs_and_jobs_take_turns_in_one_queue(tmp_path: Path, monkeypatch: pyte
 
     def and_tell(folder: Path, leaving: Callable[[], bool]) -> str:
         order.append(folder.name)
-        state = execute(folder, leaving)
+        state = carry_out(folder, leaving)
         if folder.name == "c-job":
             done.set()
         return state

@@ -10,11 +10,11 @@ import pytest
 
 from core import paper
 from core.cli import ablation as cli
+from core.cli.kinds import carry_out
 from core.config import Settings, is_control
 from core.errors import DistilleryError
 from core.runs import ablation, worker
 from core.runs import folder as runs
-from core.runs.execute import execute
 from core.sections import LossSettings, StudentSettings
 from tests.fixtures.made_runs import RESULTS, SCORE_RESULTS, make_run
 from tests.fixtures.small_runs import settings_of
@@ -152,7 +152,7 @@ def test_six_real_runs_finish_from_the_terminal(capsys, monkeypatch):
     states = []
 
     def train(folder: Path, leaving: threading.Event) -> int:
-        states.append(execute(folder))
+        states.append(carry_out(folder))
         return 0
 
     monkeypatch.setattr(cli, "carry_out", train)

@@ -19,11 +19,11 @@ import pytest
 
 from core import storage
 from core.config import Settings
+from core.jobs import owner
+from core.jobs.events import EventWriter, read_events
+from core.jobs.owner import is_alive, this_process
 from core.runs import folder as runs
-from core.runs import owner
-from core.runs.events import EventWriter, read_events
 from core.runs.folder import BrokenRun, State, Status
-from core.runs.owner import is_alive, this_process
 from core.settings_file import override
 from core.storage import read_json, write_json
 
@@ -47,7 +47,7 @@ def run() -> Path:
 @pytest.fixture
 def dead() -> dict[str, str | int]:
     """The owner that a process of this machine was, which has ended since."""
-    code = "import json; from core.runs.owner import this_process; print(json.dumps(this_process()))"
+    code = "import json; from core.jobs.owner import this_process; print(json.dumps(this_process()))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=storage.PROJECT, capture_output=True, check=True, timeout=300
     )
@@ -470,7 +470,7 @@ def test_lines_of_two_writers_are_never_mixed(run: Path) -> None:
 def test_a_killed_writer_loses_nothing_it_has_written(run: Path, tmp_path: Path) -> None:
     """A real process that is killed without warning: no buffer holds lines back."""
     code = (
-        "import os, signal, sys\nfrom pathlib import Path\nfrom core.runs.events import EventWriter\n"
+        "import os, signal, sys\nfrom pathlib import Path\nfrom core.jobs.events import EventWriter\n"
         "writer = EventWriter(Path(sys.argv[1]))\n"
         "for step in range(50): writer.append({'step': step})\n"
         "os.kill(os.getpid(), signal.SIGKILL)"

@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 import torch
 
+from core.cli.kinds import carry_out
 from core.config import Settings
 from core.distill import checkpoint
 from core.distill.checkpoint import commit, newest_checkpoint
-from core.distill.recorder import StopRequested
 from core.errors import DistilleryError
+from core.jobs.reporter import StopRequested
 from core.runs import folder as runs
-from core.runs.execute import execute
 from core.runs.recorder import FolderRecorder
 from core.runs.resume import ResumePoint, _cut_after, request_resume
 from core.storage import write_json
@@ -50,7 +50,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with world_of(tmp_path_factory.mktemp("home")) as home:
         # A run that finds its teacher trained records no teacher's curve; so must the one all are compared with.
         for variant in ("labels", "masked words"):
-            execute(new_run(f"teacher of {variant}".replace(" ", "-"), variant))
+            carry_out(new_run(f"teacher of {variant}".replace(" ", "-"), variant))
         yield home
 
 
@@ -79,7 +79,7 @@ def test_stopped_at_every_question_and_resumed_each_time(ends: dict[str, dict[st
     with watched_optimisers() as hashes:
         # The first questions of a session lead up to the student's next update; the few after it end in different
         # places.
-        while execute(folder, stop_at_call(4 + stops % 3)) == "stopped":
+        while carry_out(folder, stop_at_call(4 + stops % 3)) == "stopped":
             stops += 1
             request_resume(folder)
             assert stops < 200
@@ -100,7 +100,7 @@ def test_stopped_in_the_teachers_stage_and_resumed(tmp_path: Path, monkeypatch: 
     def teacher_too(home: str) -> dict[str, Any]:
         monkeypatch.setenv("DISTILLERY_HOME", str(tmp_path / home))
         folder = new_run("run")
-        while execute(folder, stop_at_call(33) if home == "broken" else lambda: False) == "stopped":
+        while carry_out(folder, stop_at_call(33) if home == "broken" else lambda: False) == "stopped":
             request_resume(folder)
         return outcome(folder)
 
@@ -111,7 +111,7 @@ def test_stopped_in_the_teachers_stage_and_resumed(tmp_path: Path, monkeypatch: 
 def test_every_saved_part_is_needed(lost: str, unbroken: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     folder = new_run(f"without-{lost}")
     with stop_after_update(10):
-        execute(folder)
+        carry_out(folder)
     tensors = checkpoint.Checkpoint.tensors
 
     def blank(self: checkpoint.Checkpoint, name: str) -> dict[str, torch.Tensor]:
@@ -120,14 +120,14 @@ def test_every_saved_part_is_needed(lost: str, unbroken: dict[str, Any], monkeyp
 
     monkeypatch.setattr(checkpoint.Checkpoint, "tensors", blank)
     request_resume(folder)
-    execute(folder)
+    carry_out(folder)
     assert outcome(folder)["weights"] != unbroken["weights"]
 
 
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(unbroken: dict[str, Any], monkeypatch) -> None:
     folder = new_run("damaged")
     with stop_after_update(10):
-        execute(folder)
+        carry_out(folder)
     newest = newest_checkpoint(folder / "checkpoints")
     weights = newest.folder / "weights.safetensors"
     content = bytearray(weights.read_bytes())
@@ -135,18 +135,18 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(unbroken: dict[s
     weights.write_bytes(content)
     assert newest_checkpoint(folder / "checkpoints").step < newest.step
     request_resume(folder)
-    assert execute(folder) == "finished"
+    assert carry_out(folder) == "finished"
     assert outcome(folder) == unbroken
 
 
 def test_changed_settings_are_refused_with_the_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = new_run("changed")
     with stop_after_update(5):
-        execute(folder)
+        carry_out(folder)
     changed = settings_of(*LABELS, "loss.soft=3")
     write_json(folder / "config.json", changed.model_dump(mode="json"))
     request_resume(folder)
-    assert execute(folder) == "failed"
+    assert carry_out(folder) == "failed"
     assert "loss.soft: was 5.0, is 3.0" in runs.read_status(folder).sentence
     assert newest_checkpoint(folder / "checkpoints").step == 5
 
@@ -154,7 +154,7 @@ def test_changed_settings_are_refused_with_the_difference(monkeypatch: pytest.Mo
 def test_another_thread_count_is_allowed_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = new_run("threads")
     with stop_after_update(5):
-        execute(folder)
+        carry_out(folder)
     state = newest_checkpoint(folder / "checkpoints").folder / "state.json"
     facts = json.loads(state.read_bytes())
     facts["compute"]["threads"] = 7
@@ -163,7 +163,7 @@ def test_another_thread_count_is_allowed_and_said(monkeypatch: pytest.MonkeyPatc
     hashes = json.loads(manifest.read_bytes()) | {"state.json": digest(state)}
     manifest.write_text(json.dumps(hashes))
     request_resume(folder)
-    assert execute(folder) == "finished"
+    assert carry_out(folder) == "finished"
     assert "threads: was 7, is 1" in (folder / "log.txt").read_text()
 
 
@@ -187,7 +187,7 @@ def test_weights_that_are_no_numbers_never_replace_a_checkpoint(monkeypatch: pyt
                 next(model.parameters()).fill_(float("nan"))
 
     monkeypatch.setattr(FolderRecorder, "step", poison)
-    assert execute(folder) == "failed"
+    assert carry_out(folder) == "failed"
     assert "learning rate" in runs.read_status(folder).sentence
     assert newest_checkpoint(folder / "checkpoints").step == 6
 
@@ -246,11 +246,11 @@ def test_a_run_cut_off_behind_its_results_keeps_every_curve(unbroken: dict[str, 
     """Killed after results.json was written: nothing is rewound, nothing trained again, and what is left goes."""
     folder = new_run(f"complete-{left}")
     with stop_after_update(10):
-        execute(folder)
+        carry_out(folder)
     kept = runs.runs_root() / "kept-checkpoints"
     shutil.copytree(folder / "checkpoints", kept)
     request_resume(folder)
-    assert execute(folder) == "finished"
+    assert carry_out(folder) == "finished"
     kept.rename(folder / "checkpoints")
     content = {name: (folder / name).read_bytes() for name in ("metrics.jsonl", "results.json")}
     status = runs.read_status(folder)
@@ -259,7 +259,7 @@ def test_a_run_cut_off_behind_its_results_keeps_every_curve(unbroken: dict[str, 
     runs.write_status(folder, killed)
     assert runs.read_status(folder).state == "interrupted"
     request_resume(folder)
-    assert execute(folder) == "finished"
+    assert carry_out(folder) == "finished"
     assert {name: (folder / name).read_bytes() for name in content} == content
     assert outcome(folder) == unbroken
     after = runs.read_status(folder)

@@ -9,19 +9,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from core.runs.worker import machine_lock
 
 from core.config import Settings
 from core.errors import DistilleryError
+from core.jobs.owner import this_process
 from core.runs import folder as runs
 from core.runs import remove as removal
 from core.runs.about import LONGEST_NAME, LONGEST_NOTES, read_about, run_name, write_about
 from core.runs.comparable import comparable_runs
 from core.runs.curves import read_curves
 from core.runs.disk import checkpoints, size_mb, sizes
-from core.runs.owner import this_process
 from core.runs.remove import remove, why_not
 from core.runs.table import POINTS, WHOLE_BYTES, list_rows, loss_in_short, row_of
-from core.runs.worker import machine_lock
 from core.storage import BrokenRun, write_json
 from tests.fixtures.counted_work import work
 from tests.fixtures.made_runs import BROKEN, RESULTS, make_200_runs, make_run, make_runs
@@ -80,7 +80,7 @@ def test_what_has_changed_is_read_again_and_what_is_gone_is_forgotten(home):
 def test_a_run_whose_process_dies_is_interrupted_though_no_file_has_changed(home, monkeypatch):
     folder = make_run(home, state="running")
     assert row_of(folder).state == "running"
-    monkeypatch.setattr("core.runs.owner.is_alive", lambda owner: False)
+    monkeypatch.setattr("core.jobs.owner.is_alive", lambda owner: False)
     assert row_of(folder).state == "interrupted"
 
 

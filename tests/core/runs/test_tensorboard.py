@@ -14,9 +14,9 @@ from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.record_writer import masked_crc32c
 
 from core.__main__ import main
+from core.cli.kinds import carry_out
 from core.errors import DistilleryError
-from core.runs.events import read_events
-from core.runs.execute import execute
+from core.jobs.events import read_events
 from core.runs.folder import read_status
 from core.runs.resume import request_resume
 from core.runs.tensorboard import is_fresh, is_written, refresh_tensorboard, remove_tensorboard, write_tensorboard
@@ -110,7 +110,7 @@ def test_a_run_that_goes_on_and_ends_has_all_its_curves_there(tmp_path):
         assert read_status(folder).state == "stopped"
         write_tensorboard(folder)
         request_resume(folder)
-        assert execute(folder) == "finished"
+        assert carry_out(folder) == "finished"
         last = max(step for tag, step in scalars(folder / "tensorboard") if tag == "student/loss")
         assert is_fresh(folder) and last == read_status(folder).step
 

@@ -19,18 +19,18 @@ from typing import Any
 
 import pytest
 import torch
+from core.runs.execute import execute
+from core.runs.worker import Worker
 
 from core import storage
 from core.config import Settings
 from core.distill import job, labels
-from core.distill.recorder import StopRequested
 from core.errors import DistilleryError
+from core.jobs.owner import this_process
+from core.jobs.reporter import StopRequested
 from core.runs import execute as execution
 from core.runs import folder as runs
 from core.runs import worker as worker_module
-from core.runs.execute import execute
-from core.runs.owner import this_process
-from core.runs.worker import Worker
 from tests.fixtures.small_runs import settings_of
 
 LIMIT_S = 60.0

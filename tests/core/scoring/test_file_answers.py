@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from core.scoring.background import Stopped, Task
 
 from core.data.csv_file import parse_csv
 from core.data.files import DataError
@@ -17,7 +18,6 @@ from core.models import shelf
 from core.runs.comparable import model_folders
 from core.scoring import file_answers as scoring
 from core.scoring.answers import answers
-from core.scoring.background import Stopped, Task
 from core.scoring.file_answers import FileAnswers, answer_file, neutral, read_question, to_csv
 from core.sections import TrainingSettings
 from pages.ui.compare.file import file_table

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from core.scoring.background import Task, Tasks
 from scipy.stats import binomtest
 
 from core.data.labelled import load_labelled
@@ -20,7 +21,6 @@ from core.runs import folder as runs
 from core.runs.comparable import model_folders
 from core.scoring import background, held_out, held_out_words
 from core.scoring.answers import answers
-from core.scoring.background import Task, Tasks
 from core.scoring.held_out import HeldOut, ask_held_out, read_held_out
 from core.scoring.held_out_words import ask_held_out_words, read_held_out_words
 from core.scoring.slices import has_negation, seldom_words, slice_rows, slices_of, wilson

@@ -14,20 +14,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from core.speed.meter import Progress
 
 from core.errors import DistilleryError
+from core.jobs.owner import this_process
 from core.models.saved import load_model
 from core.runs import folder as runs
 from core.runs import worker
 from core.runs.comparable import model_folders
-from core.runs.owner import this_process
 from core.speed import clock, meter
 from core.speed.__main__ import FAILED, main
 from core.speed.forms import forms_of, weights_of
 from core.speed.machine import Machine, this_machine
 from core.speed.measure import cells_for
 from core.speed.measurement import Cell, Measurement, others, place, read_measurement
-from core.speed.meter import Progress
 from core.speed.standing import measured_runs, reported, smallest_keeping, standing
 from core.storage import BrokenRun
 from tests.fixtures.counted_work import work

@@ -1,0 +1,94 @@
+"""The queue, as it stands on the disk: what waits, what is at work, and whose turn it is.
+
+Between processes of one machine a lock for each lane decides; the system frees it when its holder dies. Whoever has it
+looks for a job at work all the same, so nothing follows from deleting the lock's file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from core.jobs import folder as jobs
+from core.jobs.kind import Kind, Lane
+from core.storage import BrokenRun, runs_root
+
+RETRY_S = 1.0
+"""How often a lane is looked at again while it is in use."""
+
+POLL_S = 0.02
+
+MACHINE: Lane = "training"
+"""The lane of whatever needs the machine for itself; its lock is called so since there was only training."""
+
+
+def lane_lock(lane: Lane) -> FileLock:
+    """Held by whoever works in this lane, on this machine and with this folder of runs."""
+    return FileLock(runs_root() / f".{lane}.lock", mode=0o600)
+
+
+class Queue:
+    """Jobs of all kinds, read from their folders each time."""
+
+    def __init__(self, kinds: tuple[Kind, ...]) -> None:
+        self.kinds = kinds
+
+    @property
+    def lanes(self) -> list[Lane]:
+        """Every lane once."""
+        return list(dict.fromkeys(kind.lane for kind in self.kinds))
+
+    def kind_of(self, folder: Path) -> Kind:
+        """The kind of a job. Raises BrokenRun for a folder that is none."""
+        for kind in self.kinds:
+            if kind.has(folder):
+                return kind
+        raise BrokenRun(f"{folder.name} is no folder of a job.")
+
+    def all(self, lane: Lane, *names: str) -> list[Path]:
+        """Folders of the jobs of a lane, of the kinds named or of all."""
+        kinds = [kind for kind in self.kinds if kind.lane == lane and (not names or kind.name in names)]
+        folders = (folder for root in dict.fromkeys(kind.root() for kind in kinds) for folder in jobs.folders_in(root))
+        return [folder for folder in folders if any(kind.has(folder) for kind in kinds)]
+
+    def waiting(self, lane: Lane, *names: str) -> list[Path]:
+        """Those that wait for the server's worker, the one that has waited longest first."""
+        return sorted(filter(_waits, self.all(lane, *names)), key=_waiting_since)
+
+    def active(self, lane: Lane, *names: str) -> list[Path]:
+        """Those that are at work now, in whatever process."""
+        return [folder for folder in self.all(lane, *names) if jobs.state_of(folder) in jobs.ACTIVE]
+
+    @contextmanager
+    def turn(self, folder: Path, timeout_s: float = 0.0) -> Iterator[bool]:
+        """Hold the lane of a job within the block; False, holding nothing, if another job has it."""
+        lane = self.kind_of(folder).lane
+        lock = lane_lock(lane)
+        try:
+            lock.acquire(timeout=timeout_s, poll_interval=POLL_S)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield not any(other != folder for other in self.active(lane))
+        finally:
+            lock.release()
+
+
+def _waits(folder: Path) -> bool:
+    try:
+        status = jobs.read_status(folder)
+    except BrokenRun:
+        return False
+    return status.state == "queued" and status.owner is None
+
+
+def _waiting_since(folder: Path) -> tuple[float, str]:
+    # Files of earlier versions do not say when they were queued; then their settings were written.
+    try:
+        return jobs.read_status(folder).queued_at or (folder / "config.json").stat().st_mtime, folder.name
+    except (OSError, BrokenRun):
+        return 0.0, folder.name

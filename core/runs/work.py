@@ -1,0 +1,75 @@
+"""The work of a run: a distillation from its frozen settings to results.json."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+from core import estimate, libraries
+from core.config import Settings
+from core.errors import DistilleryError
+from core.jobs.folder import Status
+from core.jobs.reporter import Reporter
+from core.runs import folder as runs
+from core.runs.resume import rewind
+from core.runs.tensorboard import refresh_tensorboard
+from core.storage import cache_root, write_json
+
+log = logging.getLogger("distillery")
+
+TRAINED = "Finished: the student is trained, scored and saved."
+
+
+def distil(folder: Path, reporter: Reporter) -> str:
+    """Train, score and save the student of a run, from its newest checkpoint if it has one; returns what to say.
+
+    Raises StopRequested, keeping what was learned, and whatever went wrong.
+    """
+    try:
+        if not (folder / "results.json").exists():
+            _train(folder, runs.read_settings(folder), reporter)
+        # Only now: until the results are on the disk the checkpoints are what the run can go on from.
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    finally:
+        _refresh_event_file(folder)
+    return TRAINED
+
+
+def stopped(folder: Path, status: Status, why: str) -> str:
+    """What a run says that was stopped: whether its student can be used and gone on with."""
+    if (folder / "student").exists():
+        where = f"at step {status.step} of {status.total_steps}"
+        return f"Stopped {why} {where}. What the student had learned is kept, and you can resume it."
+    return f"Stopped {why} before the student had begun to learn."
+
+
+def _train(folder: Path, settings: Settings, reporter: Reporter) -> None:
+    libraries.load()
+    from core.distill.job import run_job
+    from core.runs.recorder import FolderRecorder
+
+    checkpoints = folder / "checkpoints"
+    with FolderRecorder(reporter, rewind(folder, settings)) as recorder:
+        resumed, predicted = checkpoints.exists(), estimate.plan(settings)
+        results = run_job(settings, folder / "student", cache_root() / "teachers", recorder, checkpoints)
+    write_json(folder / "results.json", results)
+    if not resumed:
+        _remember_pace(settings, predicted, results)
+
+
+def _remember_pace(settings: Settings, predicted: estimate.Plan, results: dict[str, Any]) -> None:
+    try:
+        estimate.learn(settings, predicted, results)
+    except OSError as error:
+        # The run is complete; only the next estimate is the worse for it.
+        log.warning("how long the run took could not be kept: %s", error)
+
+
+def _refresh_event_file(folder: Path) -> None:
+    """For a run whose curves TensorBoard shall show: all of them, now that it ends."""
+    try:
+        refresh_tensorboard(folder)
+    except (DistilleryError, OSError) as error:
+        log.warning("the event file of run %s could not be written anew: %s", folder.name, error)
