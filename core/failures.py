@@ -21,8 +21,8 @@ _BROKEN_SAID = re.compile(r"Input/output error|\(os error 5\)")
 _NO_MEMORY_SAID = re.compile(r"[Cc]annot allocate memory|can't allocate memory|bad_alloc|out of memory")
 
 
-def why_it_failed(error: BaseException, step: int | None = None) -> str:
-    """The sentence for an error that ended a piece of work, at a step where it has steps.
+def why_it_failed(error: BaseException, step: int | None = None, log: str = "The run's log") -> str:
+    """The sentence for an error that ended a piece of work, at a step where it has steps. `log` has the details.
 
     An error of ours says it itself. Of all others the deepest cause counts that a person can mend.
     """
@@ -39,7 +39,7 @@ def why_it_failed(error: BaseException, step: int | None = None) -> str:
     for cause in chain:
         if isinstance(cause, OSError) and cause.errno in REFUSED:
             return f"A file could not be opened{at}: {cause.strerror}. Check who may write there and start again."
-    return f"Something unexpected went wrong{at} ({type(error).__name__}). The run's log has the details."
+    return f"Something unexpected went wrong{at} ({type(error).__name__}). {log} has the details."
 
 
 def is_disk_full(error: BaseException) -> bool:

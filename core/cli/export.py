@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +16,10 @@ from core.cli.carry_out import carry_out, leave_on_signals
 from core.cli.terminal import clean_up_on_ctrl_c
 from core.cli.which import run_meant
 from core.errors import DistilleryError
-from core.jobs.folder import read_status, remove
+from core.jobs.folder import remove
 from core.jobs.owner import this_process
+
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 def add_commands(commands: Any) -> None:
@@ -48,11 +51,16 @@ def _export(options: argparse.Namespace) -> int:
     """Write what was asked for and print the path of each file. The run must have finished."""
     from core.export.archive import archive_name, write_zip
     from core.export.facts import read_facts
+    from core.export.onnx_forms import read_forms
     from core.export.report import report
 
     folder = run_meant(options.run)
+    if options.onnx and (code := _make(folder)) != FINISHED:
+        return code
     clean_up_on_ctrl_c()
-    made = _make(folder) if options.onnx else None
+    made = read_forms(folder) if options.onnx else None
+    if made:
+        _tell(made)
     options.to.mkdir(parents=True, exist_ok=True)
     _write(options.to / f"{archive_name(folder)}.zip", lambda file: write_zip(folder, file))
     for form in made["forms"] if made else ():
@@ -65,22 +73,30 @@ def _export(options: argparse.Namespace) -> int:
     return FAILED if made and made["refused"] else FINISHED
 
 
-def _make(folder: Path) -> dict[str, Any]:
-    from core.export.card import TITLES, on_what, speed_in_words
+def _make(folder: Path) -> int:
+    """Make the ONNX files in their turn, unless there are some; returns the exit code. Raises DistilleryError."""
     from core.export.job import start
     from core.export.make_forms import check_finished
     from core.export.onnx_forms import read_forms
-    from core.numbers import score
 
     # Refused at once, not when its turn has come.
     check_finished(folder)
-    job = start(folder, owner=this_process())
-    carry_out(job, leave_on_signals(), to=sys.stderr)
-    made = read_forms(folder)
-    status = read_status(job)
-    remove(job)
-    if made is None:
-        raise DistilleryError(status.sentence)
+    if read_forms(folder):
+        return FINISHED
+    job, before = start(folder, owner=this_process()), {name: signal.getsignal(name) for name in SIGNALS}
+    try:
+        return carry_out(job, leave_on_signals(), to=sys.stderr)
+    finally:
+        # What follows has no steps after which it could end.
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        remove(job)
+
+
+def _tell(made: dict[str, Any]) -> None:
+    from core.export.card import TITLES, on_what, speed_in_words
+    from core.numbers import score
+
     metric = made["measured_on"]["metric"]
     print(on_what(made))
     for form, found in made["forms"].items():
@@ -90,7 +106,6 @@ def _make(folder: Path) -> dict[str, Any]:
         )
     for form, sentence in made["refused"].items():
         print(f"{TITLES[form]} is not offered. {sentence}", file=sys.stderr)
-    return made
 
 
 def _write(path: Path, write: Callable[[BinaryIO], object]) -> None:

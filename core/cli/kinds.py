@@ -31,10 +31,20 @@ PATIENT = 10
 KINDS = (
     Kind(DISTIL, runs_root, MACHINE, distil.distil, distil.stopped),
     Kind(GLUE, scores_root, MACHINE, glue.score, glue.stopped),
-    Kind(EXPORT, jobs_root, MACHINE, export.make, export.stopped, export.PREFIX, PATIENT, is_interruptible=True),
-    Kind(MEASURE, jobs_root, MACHINE, speed.measure_run, speed.stopped, speed.NAME),
-    Kind(HELD_OUT, jobs_root, BESIDE, answers.ask_about_held_out, answers.stopped, answers.HELD_OUT),
-    Kind(FILE, jobs_root, BESIDE, answers.answer_upload, answers.stopped, answers.FILE),
+    Kind(
+        EXPORT,
+        jobs_root,
+        MACHINE,
+        export.make,
+        export.stopped,
+        export.PREFIX,
+        patience=PATIENT,
+        is_interruptible=True,
+        resumes=False,
+    ),
+    Kind(MEASURE, jobs_root, MACHINE, speed.measure_run, speed.stopped, speed.NAME, resumes=False),
+    Kind(HELD_OUT, jobs_root, BESIDE, answers.ask_about_held_out, answers.stopped, answers.HELD_OUT, resumes=False),
+    Kind(FILE, jobs_root, BESIDE, answers.answer_upload, answers.stopped, answers.FILE, resumes=False),
 )
 
 queue = Queue(KINDS)
@@ -50,9 +60,9 @@ def start() -> None:
 
 
 def shutdown(timeout_s: float) -> None:
-    """Let everything that a server started save and end; files that were sent are deleted."""
+    """Let everything that a server started save and end; files that were sent are deleted, answered or not."""
     worker.shutdown(timeout_s)
-    answers.forget_files()
+    answers.forget_files(waiting_too=True)
 
 
 def carry_out(folder: Path, leaving: carrying.Leaving = never) -> jobs.State:

@@ -6,7 +6,6 @@ import hashlib
 import os
 from pathlib import Path
 
-from core.export.make_forms import make_forms
 from core.jobs import folder as jobs
 from core.jobs.folder import Status
 from core.jobs.owner import Owner
@@ -44,6 +43,9 @@ def stop(run: Path) -> None:
 
 def make(folder: Path, reporter: Reporter) -> str:
     """The work: make the files of the run that the job names. Raises DistilleryError if they cannot be made."""
+    # Every page reads the table of all work, and with it this file; numpy is for those who make the files.
+    from core.export.make_forms import make_forms
+
     run = runs.run_folder(str(read_kept(folder / "config.json").get("run")))
     make_forms(run, tell=reporter.say)
     return "The ONNX files are made."

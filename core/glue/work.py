@@ -8,7 +8,6 @@ from core import libraries
 from core.jobs.folder import Status
 from core.jobs.reporter import Reporter
 from core.runs import folder as runs
-from core.runs.resume import rewind
 from core.storage import write_json
 
 SCORED = "Finished: every model is measured on every task."
@@ -24,6 +23,7 @@ def score(folder: Path, reporter: Reporter) -> str:
         libraries.load()
         from core.glue.job import run_job
         from core.runs.recorder import FolderRecorder
+        from core.runs.resume import rewind
 
         with FolderRecorder(reporter, rewind(folder, settings)) as recorder:
             results = run_job(settings, folder, recorder)

@@ -63,7 +63,7 @@ def carry_out(folder: Path, kind: Kind, leaving: Leaving = never) -> jobs.State:
         state, sentence = "stopped", kind.stopped(folder, reporter.status, why)
     except BaseException as error:  # noqa: BLE001  the one place that catches all: a job always says how it ended
         # A panic in a tokenizer, a SystemExit or no memory left: a person gets a sentence, the log the rest.
-        sentence = why_it_failed(error, reporter.status.step)
+        sentence = _in_a_sentence(error, folder, kind, reporter.status.step)
         _let_room_go(folder)
         _write_log(folder, traceback.format_exc())
     _let_room_go(folder)
@@ -72,6 +72,12 @@ def carry_out(folder: Path, kind: Kind, leaving: Leaving = never) -> jobs.State:
     except OSError as error:
         log.error("job %s ended as %s, and that could not be written: %s", folder.name, state, error)
     return state
+
+
+def _in_a_sentence(error: BaseException, folder: Path, kind: Kind, step: int) -> str:
+    if kind.resumes:
+        return why_it_failed(error, step)
+    return why_it_failed(error, log=f"The file log.txt in {folder.parent.name}/{folder.name}")
 
 
 def _is_for_this_process(folder: Path) -> bool:

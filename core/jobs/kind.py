@@ -20,7 +20,8 @@ class Kind:
     A folder is of this kind if it lies directly below `root()` and its name begins with `prefix`. `work` does it and
     returns the sentence of its success; it raises StopRequested, or an error for what went wrong. `stopped` gives the
     sentence of a job that was stopped for the reason given ("by you"). `patience` is how far its process stands back
-    for others (Unix nice); its Stop interrupts the work at once where `is_interruptible`.
+    for others (Unix nice); its Stop interrupts the work at once where `is_interruptible`. Work that
+    never `resumes` counts no steps that a person knows, keeps nothing of a process that was killed, and begins anew.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Kind:
     prefix: str = ""
     patience: int = 0
     is_interruptible: bool = False
+    resumes: bool = True
 
     def has(self, folder: Path) -> bool:
         """True if `folder` is a job of this kind, by where it lies and what it is called."""

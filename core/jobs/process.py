@@ -117,7 +117,7 @@ class Launcher:
         return replace(ready, killed_for_memory=killed_for_memory()), True
 
 
-def say_how_it_ended(folder: Path, process: JobProcess) -> None:
+def say_how_it_ended(folder: Path, process: JobProcess, resumes: bool = True) -> None:
     """Write down the end of a job whose process has gone without doing so; nothing where it has.
 
     Raises OSError if it cannot be written, BrokenRun if the folder has gone.
@@ -128,20 +128,26 @@ def say_how_it_ended(folder: Path, process: JobProcess) -> None:
         return
     code = process.popen.returncode
     state: jobs.State = "interrupted" if code < 0 else "failed"
-    sentence = end_in_words(code, status.step, killed_for_memory() > process.killed_for_memory)
+    for_memory = killed_for_memory() > process.killed_for_memory
+    sentence = end_in_words(code, status.step if resumes else None, for_memory)
     if words := process.last_words():
         jobs.append_log(folder, f"{sentence} Its last words:\n{words}")
     jobs.write_status(folder, replace(status, state=state, sentence=sentence))
 
 
-def end_in_words(code: int, step: int, for_memory: bool) -> str:
-    """What an exit code says, as a sentence; negative ones are signals. `for_memory`: the system killed for memory."""
+def end_in_words(code: int, step: int | None, for_memory: bool) -> str:
+    """What an exit code says, as a sentence; negative ones are signals. `for_memory`: the system killed for memory.
+
+    Without a step it is work that keeps nothing and starts again from the beginning.
+    """
+    at = "" if step is None else f" at step {step}"
     if code >= 0:
-        return f"The process ended at step {step} with code {code} and without a word. The log may have the details."
+        return f"The process ended{at} with code {code} and without a word. The log may have the details."
     if code == -signal.SIGKILL and for_memory:
+        again = "start it again" if step is None else "resume it"
         return (
-            f"Memory ran out at step {step}, and the system ended the process. "
-            "Close other programs or choose a smaller batch or shorter inputs; then resume it."
+            f"Memory ran out{at}, and the system ended the process. "
+            f"Close other programs or choose a smaller batch or shorter inputs; then {again}."
         )
     try:
         name = signal.Signals(-code).name
@@ -153,7 +159,8 @@ def end_in_words(code: int, step: int, for_memory: bool) -> str:
         "SIGSEGV": "The process crashed",
         "SIGABRT": "The process crashed",
     }
-    return f"{reasons.get(name, 'The process was ended')} at step {step} ({name}). What it had saved is kept."
+    kept = "Nothing was kept." if step is None else "What it had saved is kept."
+    return f"{reasons.get(name, 'The process was ended')}{at} ({name}). {kept}"
 
 
 def killed_for_memory() -> int:

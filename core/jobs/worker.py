@@ -113,7 +113,7 @@ class Worker:
             process.popen.terminate()
         process.popen.wait()
         try:
-            say_how_it_ended(folder, process)
+            say_how_it_ended(folder, process, self._queue.kind_of(folder).resumes)
         except (OSError, DistilleryError) as error:
             log.error("how job %s ended could not be written: %s", folder.name, error)
         process.forget()

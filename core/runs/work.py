@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from core import estimate, libraries
+from core import libraries
 from core.config import Settings
 from core.errors import DistilleryError
 from core.jobs.folder import Status
 from core.jobs.reporter import Reporter
 from core.runs import folder as runs
-from core.runs.resume import rewind
 from core.runs.tensorboard import refresh_tensorboard
 from core.storage import cache_root, write_json
+
+if TYPE_CHECKING:
+    from core.estimate import Plan
 
 log = logging.getLogger("distillery")
 
@@ -47,8 +49,11 @@ def stopped(folder: Path, status: Status, why: str) -> str:
 
 def _train(folder: Path, settings: Settings, reporter: Reporter) -> None:
     libraries.load()
+    # Every page reads the table of all work, and with it this file; the rest is for those who train.
+    from core import estimate
     from core.distill.job import run_job
     from core.runs.recorder import FolderRecorder
+    from core.runs.resume import rewind
 
     checkpoints = folder / "checkpoints"
     with FolderRecorder(reporter, rewind(folder, settings)) as recorder:
@@ -59,7 +64,9 @@ def _train(folder: Path, settings: Settings, reporter: Reporter) -> None:
         _remember_pace(settings, predicted, results)
 
 
-def _remember_pace(settings: Settings, predicted: estimate.Plan, results: dict[str, Any]) -> None:
+def _remember_pace(settings: Settings, predicted: Plan, results: dict[str, Any]) -> None:
+    from core import estimate
+
     try:
         estimate.learn(settings, predicted, results)
     except OSError as error:

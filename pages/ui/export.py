@@ -118,17 +118,17 @@ def _show_making(folder: Path, made: dict[str, Any] | None) -> None:
             st.markdown(f":material/hourglass_top: {as_label(current.sentence, 200)}")
             st.button("Cancel", key="export-cancel", type="tertiary", on_click=job.stop, args=(folder,))
         return
+    if made is not None:
+        return
     if current is not None:
         st.error(as_label(f"The ONNX files were not made. {current.sentence}", 500))
-    if made is None:
-        _offer(folder)
+    _offer(folder)
 
 
 def _offer(folder: Path) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         again = (folder / FOLDER / MANIFEST).exists()
-        if st.button("Make the ONNX files", key="export-make", icon=":material/deployed_code:"):
-            job.start(folder)
+        if st.button("Make the ONNX files", key="export-make", icon=":material/deployed_code:") and _start(folder):
             st.rerun()
         said = "The student or a file has changed since they were made. " if again else ""
         if kinds.at_work() is not None:
@@ -136,6 +136,15 @@ def _offer(folder: Path) -> None:
         else:
             said += "Both take about half a minute, in the background."
         st.caption(said)
+
+
+def _start(folder: Path) -> bool:
+    try:
+        job.start(folder)
+    except OSError as error:
+        st.error(as_label(f"This could not be begun: {error.strerror or error}.", 300))
+        return False
+    return True
 
 
 def _download(label: str, write: Callable[[], BinaryIO], name: str, kind: str) -> None:

@@ -30,10 +30,11 @@ from core.scoring.file_answers import (
 from core.scoring.held_out import weights_of
 from core.scoring.slices import wilson
 from core.sections import TrainingSettings
+from core.storage import BrokenRun
 from pages.ui.answers import sure_column
 from pages.ui.compare.models import Choice, folders_of, question_of
 from pages.ui.compare.names import title_of
-from pages.ui.compare.progress import show_progress, status_of
+from pages.ui.compare.progress import begin_or_say, show_progress, status_of
 from pages.ui.text import as_label, clean, show_text
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def show_file(run: RunToCompare, chosen: Mapping[str, Choice]) -> None:
         st.caption(
             f"At most {UPLOAD.size / 1e6:.0f} MB and {numbers.whole(UPLOAD.rows)} rows, in UTF-8, with a first line "
             "that names the columns. It stays on this machine, and is deleted with its answers when the dashboard is "
-            "started again, or when {job.KEPT} other files have been asked about."
+            f"started again, or when {job.KEPT} other files have been asked about."
         )
         return
     columns = _show_columns(run, upload.table)
@@ -75,7 +76,11 @@ def show_file(run: RunToCompare, chosen: Mapping[str, Choice]) -> None:
     models, longest = folders_of(chosen), run.settings.data.max_tokens
     work = job.file_job(upload.digest, columns, weights_of(models), longest)
     status = status_of(work)
-    if status is None or status.state in ("stopped", "failed", "interrupted"):
+    if status is not None and status.state not in jobs.ENDED:
+        show_progress(work, "rows answered", "compare-file")
+        return
+    found, problem = _answers(work, status, question)
+    if found is None or not found.answered.all():
         st.button(
             f"Answer {numbers.whole(len(question))} rows",
             type="primary",
@@ -83,8 +88,21 @@ def show_file(run: RunToCompare, chosen: Mapping[str, Choice]) -> None:
             on_click=_begin,
             args=(work, columns, label_names, models, longest, compute_now(run)),
         )
-    if status is not None:
-        _show_answers(work, status, question, upload.table)
+    if found is not None:
+        show_file_answers(found, upload.table)
+    elif problem:
+        st.error(as_label(problem, 500))
+    elif status is not None:
+        st.info("Stopped before a row was answered.")
+
+
+def _answers(work: Path, status: Status | None, question: FileQuestion) -> tuple[FileAnswers | None, str]:
+    """What was answered, if anything was, and what went wrong, if anything did."""
+    try:
+        found = job.read_file_answers(work, question)
+    except BrokenRun as error:
+        return None, str(error)
+    return found, status.sentence if status is not None and status.state in ("failed", "interrupted") else ""
 
 
 def _begin(
@@ -96,10 +114,7 @@ def _begin(
     training: TrainingSettings,
 ) -> None:
     content = st.session_state[FILE].getvalue()
-    try:
-        job.start_file(work, content, columns, label_names, models, longest, training)
-    except OSError as error:
-        st.toast(as_label(f"The file could not be kept to be answered: {error.strerror}. Make room on the disk.", 300))
+    begin_or_say(job.start_file, work, content, columns, label_names, models, longest, training)
 
 
 def compute_now(run: RunToCompare) -> TrainingSettings:
@@ -183,19 +198,6 @@ def _gives_scores(chosen: Mapping[str, Choice]) -> bool:
         names = read_json(choice.folder / "config.json").get("id2label")
         return isinstance(names, dict) and len(names) == 1
     return False
-
-
-def _show_answers(work: Path, status: Status, question: FileQuestion, table: Table) -> None:
-    if status.state not in jobs.ENDED:
-        show_progress(work, "rows answered", "compare-file")
-        return
-    found = job.read_file_answers(work, question)
-    if found is not None:
-        show_file_answers(found, table)
-    elif status.state == "stopped":
-        st.info("Stopped before a row was answered.")
-    else:
-        st.error(as_label(status.sentence, 500))
 
 
 def show_file_answers(found: FileAnswers, table: Table) -> None:

@@ -11,7 +11,7 @@ from core.scoring import job
 from core.scoring.held_out import HeldOut, read_held_out, weights_of
 from core.scoring.held_out_words import HeldOutWords, read_held_out_words
 from pages.ui.compare.file import compute_now
-from pages.ui.compare.progress import show_progress, status_of
+from pages.ui.compare.progress import begin_or_say, show_progress, status_of
 from pages.ui.text import as_label
 
 KEPT = "compare-held-out"
@@ -49,7 +49,7 @@ def held_out_of(run: RunToCompare, key: str) -> HeldOut | HeldOutWords | None:
         "Ask both about the held-out texts",
         type="primary",
         key=f"{key}-start",
-        on_click=job.start_held_out,
-        args=(work, run.run_id, compute_now(run)),
+        on_click=begin_or_say,
+        args=(job.start_held_out, work, run.run_id, compute_now(run)),
     )
     return None

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import ParamSpec
 
 import streamlit as st
 
 from core import numbers
+from core.failures import is_disk_full
 from core.jobs import folder as jobs
 from core.jobs.folder import Status
 from core.storage import BrokenRun
+from pages.ui.text import as_label
 
 EVERY_S = 1.0
+
+Given = ParamSpec("Given")
 
 
 def status_of(job: Path) -> Status | None:
@@ -20,6 +26,15 @@ def status_of(job: Path) -> Status | None:
         return jobs.read_status(job)
     except BrokenRun:
         return None
+
+
+def begin_or_say(start: Callable[Given, object], *args: Given.args, **options: Given.kwargs) -> None:
+    """Queue a piece of work; a full or read-only disk is a sentence in the corner of the page."""
+    try:
+        start(*args, **options)
+    except OSError as error:
+        then = " Make room, for example by deleting old runs, and try again." if is_disk_full(error) else ""
+        st.toast(as_label(f"This could not be begun: {error.strerror or error}.{then}", 300))
 
 
 def show_progress(job: Path, what: str, key: str) -> None:
@@ -44,7 +59,13 @@ def _look(job: Path, what: str, key: str) -> None:
             key=f"{key}-stop",
             icon=":material/stop:",
             disabled=status.state == "stopping",
-            on_click=jobs.request_stop,
+            on_click=_stop,
             args=(job,),
         )
     st.caption("You can leave this page or close the tab: it goes on, and is done only once.")
+
+
+def _stop(job: Path) -> None:
+    # A file's job that has ended since may have been deleted with its answers, by another tab.
+    if status_of(job) is not None:
+        jobs.request_stop(job)

@@ -54,7 +54,8 @@ def _show_end(found: tuple[str, Status] | None, run_id: str) -> None:
     if status.state == "stopped":
         st.caption(as_label(status.sentence, 300))
     else:
-        st.error(as_label(f"{status.sentence} {job.STOPPED}", 500))
+        nothing = "" if job.STOPPED in status.sentence else f" {job.STOPPED}"
+        st.error(as_label(f"{status.sentence}{nothing}", 500))
 
 
 def _follow(run_id: str, chosen: str) -> None:
