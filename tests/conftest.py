@@ -53,7 +53,8 @@ def pytest_runtest_setup() -> None:
 def nobody_goes_on_training() -> Iterator[None]:
     """A thread that a test leaves behind would train what later tests queue, and draw from their chance."""
     yield
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("jobs-")], "a worker was left running"
+    left = [thread.name for thread in threading.enumerate() if thread.name.startswith("jobs-")]
+    assert not left, "a worker was left running"
 
 
 @pytest.fixture

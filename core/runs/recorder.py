@@ -34,7 +34,7 @@ class FolderRecorder:
     """The recorder whose listener is the run folder, from `with` to the end of the block."""
 
     def __init__(self, reporter: Reporter, resumed: ResumePoint | None = None) -> None:
-        self._reporter = reporter
+        self.reporter = reporter
         self._resumed = resumed
         self._events = EventWriter(reporter.folder / "metrics.jsonl")
         self._waiting: list[tuple[dict[str, Any], Tensor, list[str]]] = []
@@ -51,14 +51,14 @@ class FolderRecorder:
         except BaseException as error:  # a broken device fails again when the last values are fetched
             if kind is None or kind is StopRequested:
                 raise
-            log.error("the last values of run %s could not be recorded: %s", self._reporter.folder.name, error)
+            log.error("the last values of run %s could not be recorded: %s", self.reporter.folder.name, error)
         finally:
             self._events.close()
 
     def preparing(self, sentence: str) -> None:
         """Show `sentence` while something takes a moment."""
         self._flush()
-        self._reporter.publish(sentence=sentence)
+        self.reporter.publish(sentence=sentence)
 
     def stage(self, stage: Stage, total_steps: int, **facts: Any) -> None:
         """Begin a stage: its steps and its clock count from here."""
@@ -66,7 +66,7 @@ class FolderRecorder:
         self._began = time.monotonic() - (resumed.elapsed_s if resumed else 0.0)
         if resumed is None:
             self._append("stage", stage=stage, total_steps=total_steps, elapsed_s=0.0, **facts)
-        self._reporter.publish(
+        self.reporter.publish(
             state="running",
             stage=stage,
             step=resumed.step if resumed else 0,
@@ -77,11 +77,11 @@ class FolderRecorder:
     def progress(self, sentence: str, step: int) -> None:
         """Say what is done now and how far it is, where that is no update of a model."""
         self._flush()
-        self._reporter.publish(sentence=sentence, step=step)
+        self.reporter.publish(sentence=sentence, step=step)
 
     def teacher_ready(self, key: str) -> None:
         """Remember which teacher this run learns from."""
-        write_json(self._reporter.folder / "teacher.json", {"key": key})
+        write_json(self.reporter.folder / "teacher.json", {"key": key})
 
     def settle(self) -> None:
         """Write what waits and push the file to the disk."""
@@ -90,7 +90,7 @@ class FolderRecorder:
 
     def note(self, sentence: str) -> None:
         """Keep a sentence in the run's log."""
-        append_log(self._reporter.folder, sentence)
+        append_log(self.reporter.folder, sentence)
 
     def step(self, step: int, terms: dict[str, Tensor], lr: float, sentences: int) -> None:
         """Record one update; values are read from the device and written about twice a second."""
@@ -99,21 +99,21 @@ class FolderRecorder:
         # The first step is shown at once: a blank chart looks like a failure.
         if step == 1 or time.monotonic() - self._flushed > FLUSH_EVERY_S:
             self._flush()
-            self._reporter.publish(durable=False, step=step)
+            self.reporter.publish(durable=False, step=step)
 
     def score(self, step: int, **shares: float) -> None:
         """Record a score on the validation part."""
         self._flush()
-        self._append("score", stage=self._reporter.status.stage, step=step, **shares, elapsed_s=self._elapsed())
+        self._append("score", stage=self.reporter.status.stage, step=step, **shares, elapsed_s=self._elapsed())
 
     def probe(self, step: int, student: list[list[float]], teacher: list[list[float]]) -> None:
         """Record both models' answers to the watched sentences."""
         self._flush()
-        self._append("probe", stage=self._reporter.status.stage, step=step, student=student, teacher=teacher)
+        self._append("probe", stage=self.reporter.status.stage, step=step, student=student, teacher=teacher)
 
     def check_stop(self) -> None:
         """Raise StopRequested if somebody asked this run to stop or the process is about to leave."""
-        self._reporter.check_stop()
+        self.reporter.check_stop()
 
     def _elapsed(self) -> float:
         return round(time.monotonic() - self._began, 3)
@@ -128,10 +128,10 @@ class FolderRecorder:
         rows = torch.stack([values for _, values, _ in waiting]).tolist()
         for (event, _, names), row in zip(waiting, rows, strict=True):
             terms = {name: float(f"{value:.6g}") for name, value in zip(names, row, strict=True)}
-            self._append("step", stage=self._reporter.status.stage, **event, **terms)
+            self._append("step", stage=self.reporter.status.stage, **event, **terms)
             if not math.isfinite(terms["loss"]):
                 raise DistilleryError(
                     f"The loss became {terms['loss']} at step {event['step']} (learning rate {event['lr']:g}). "
                     "Choose a smaller learning rate and start again."
                 )
-        self._reporter.reached(waiting[-1][0]["step"])
+        self.reporter.reached(waiting[-1][0]["step"])

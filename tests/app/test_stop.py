@@ -27,7 +27,7 @@ SIGNALS = pytest.mark.parametrize(
     "number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name
 )
 
-# In place of core.runs.worker before the server starts, so that each way of leaving is timed alone.
+# In place of core.cli.kinds before the server starts, so that each way of leaving is timed alone.
 STAND_IN = """
 import sys, time, types
 
@@ -36,8 +36,8 @@ def shutdown(timeout_s):
     time.sleep(min(timeout_s, {save_s}))
     open({log!r}, "a").write("saved\\n")
 
-sys.modules["core.runs.worker"] = worker = types.ModuleType("core.runs.worker")
-worker.shutdown = shutdown
+sys.modules["core.cli.kinds"] = kinds = types.ModuleType("core.cli.kinds")
+kinds.shutdown = shutdown
 """
 
 

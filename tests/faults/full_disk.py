@@ -72,7 +72,7 @@ def read_only(folder: str) -> None:
 def _filling(step: Any, filler: Path) -> Any:
     def step_then_fill(self: FolderRecorder, number: int, *rest: Any) -> None:
         step(self, number, *rest)
-        if number == 7 and self.status.stage == "student":
+        if number == 7 and self.reporter.status.stage == "student":
             with filler.open("wb", buffering=0) as file:
                 try:
                     while file.write(bytes(65_536)):

@@ -1,15 +1,13 @@
 """Four faults at five moments of a real run in one process that goes on living, and the run after each.
 
 Each try: a run on tiny models meets the fault after its checkpoint of step 6 (at "load": when it is resumed from that
-of step 7), must fail in words, keep that checkpoint, and then, resumed by the same worker on the same thread, end with
+of step 7), must fail in words, keep that checkpoint, and then, resumed in the same process, end with
 the bits of a run that nothing happened to.
 """
 
 from __future__ import annotations
 
 import errno
-import queue
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,14 +16,15 @@ from typing import Any
 
 import pytest
 import torch
-from core.runs.worker import Worker
 
+from core.cli import kinds
 from core.distill import checkpoint, job, labels, loop
 from core.distill.checkpoint import Progress, newest_checkpoint
-from core.runs import events
+from core.jobs import events
+from core.jobs.queue import MACHINE
 from core.runs import folder as runs
-from core.runs import worker as worker_module
 from core.runs.recorder import FolderRecorder
+from core.runs.resume import request_resume
 from tests.fixtures.broken_runs import new_run, outcome, stop_after_update
 
 PHASES = ("load", "step", "scoring", "logging", "save")
@@ -33,7 +32,6 @@ FAULTS = ("disk full", "out of memory", "NaN", "panic")
 STEP = 8
 """The update of the student at which a fault strikes; checkpoints are at 3, 6, 9, …"""
 
-LIMIT_S = 60.0
 WORDS = {
     "disk full": "The disk was full at step",
     "out of memory": "There was not enough memory at step",
@@ -57,47 +55,25 @@ class Try:
 
 
 class Living:
-    """A worker as a server has it, and a queue of what ended on its thread."""
-
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.worker = Worker()
-        self._ended: queue.Queue[tuple[str, runs.State]] = queue.Queue()
-        train = worker_module.execute
-
-        def and_tell(folder: Path, *rest: Any) -> runs.State:
-            state = train(folder, *rest)
-            self._ended.put((folder.name, state))
-            return state
-
-        patch.setattr(worker_module, "execute", and_tell)
-
-    @property
-    def thread(self) -> threading.Thread | None:
-        """The thread that trains."""
-        return self.worker._thread
+    """A process that lives on, as a terminal has it, and carries out what waits."""
 
     def run(self, start: Callable[[], Any]) -> runs.State:
-        """Start something and wait until it has ended; returns its state."""
+        """Start something, carry it out, and return how it ended."""
         start()
-        self.worker.start()
-        self.worker._wake.set()
-        return self._ended.get(timeout=LIMIT_S)[1]
+        (folder,) = kinds.queue.waiting(MACHINE)
+        return kinds.carry_out(folder)
 
 
 def try_all(phases: tuple[str, ...] = PHASES, faults: tuple[str, ...] = FAULTS) -> list[Try]:
-    """Every fault at every moment, one after the other on one worker, in the home of the moment."""
-    with pytest.MonkeyPatch.context() as patch:
-        living = Living(patch)
-        living.run(lambda: new_run("teacher-first"))
-        folder = new_run("unbroken")
-        living.run(lambda: None)
-        unbroken, thread = outcome(folder), living.thread
-        tries = [Try(fault, phase) for phase in phases for fault in faults]
-        for one in tries:
-            one.problem = _try(living, one, unbroken)
-            if living.thread is not thread or not thread.is_alive():
-                one.problem += " The thread that trains is another one."
-        living.worker.shutdown(LIMIT_S)
+    """Every fault at every moment, one after the other in this process, in the home of the moment."""
+    living = Living()
+    living.run(lambda: new_run("teacher-first"))
+    folder = new_run("unbroken")
+    living.run(lambda: None)
+    unbroken = outcome(folder)
+    tries = [Try(fault, phase) for phase in phases for fault in faults]
+    for one in tries:
+        one.problem = _try(living, one, unbroken)
     return tries
 
 
@@ -108,7 +84,7 @@ def _try(living: Living, one: Try, unbroken: dict[str, Any]) -> str:
         with stop_after_update(7):
             living.run(lambda: None)
         with broken(one.fault, one.phase):
-            state = living.run(lambda: living.worker.resume(folder))
+            state = living.run(lambda: request_resume(folder))
     else:
         with broken(one.fault, one.phase):
             state = living.run(lambda: None)
@@ -119,7 +95,7 @@ def _try(living: Living, one: Try, unbroken: dict[str, Any]) -> str:
         return f"The checkpoint that was kept is {kept and kept.step}."
     if "Traceback" not in (folder / "log.txt").read_text(encoding="utf-8"):
         return "The log does not have it."
-    if living.run(lambda: living.worker.resume(folder)) != "finished":
+    if living.run(lambda: request_resume(folder)) != "finished":
         return f"The next run ended so: {runs.read_status(folder).sentence}"
     (folder / "log.txt").unlink()  # an unbroken run has none
     return "" if outcome(folder) == unbroken else "The next run ended with other bits."
@@ -235,7 +211,7 @@ def _poisoned_loss(patch: pytest.MonkeyPatch) -> None:
     real = FolderRecorder.step
 
     def step(self: FolderRecorder, number: int, terms: dict[str, torch.Tensor], *rest: Any) -> None:
-        bad = number == STEP and self.status.stage == "student"
+        bad = number == STEP and self.reporter.status.stage == "student"
         real(self, number, terms | {"loss": torch.tensor(float("nan"))} if bad else terms, *rest)
 
     patch.setattr(FolderRecorder, "step", step)

@@ -3,9 +3,9 @@
     python -m tests.faults.starts HOME ROUNDS
 
 Prints one line of JSON. Each round has 12 contenders for the same run id, let go together: two servers of 4 tabs each
-(threads that press Start on one worker) and 4 processes that take what waits in the queue. All are forks made after the
-libraries are loaded; the runs are real ones on tiny models. Then a process that trains is killed, and the time counts
-until another has taken over.
+(threads that press Start beside one worker) and 4 processes that take what waits in the queue. All are forks made after
+the libraries are loaded; the servers start processes of their own for what they train. The runs are real ones on tiny
+models. Then a process that trains is killed, and the time counts until another has taken over.
 """
 
 from __future__ import annotations
@@ -20,23 +20,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from core.runs.worker import Worker
-
+from core.cli import kinds
+from core.jobs import carry_out as carrying
 from core.jobs.events import read_events
+from core.jobs.process import Launcher
+from core.jobs.queue import MACHINE
+from core.jobs.worker import Worker
 from core.runs import folder as runs
-from core.runs import worker as worker_module
 from tests.fixtures.broken_runs import new_run
 from tests.fixtures.small_runs import settings_of
 
 SERVERS, TABS, OTHERS = 2, 4, 4
-LIMIT_S = 60.0
+LIMIT_S = 120.0
 QUICK = ("training.batch_size=64", "training.epochs=1")
 
 
 def main(home: str, rounds: int) -> None:
     """Play the rounds; exits with a sentence as soon as a run was trained twice or not at all."""
     os.environ["DISTILLERY_HOME"] = home
-    worker_module.RETRY_S = 0.02
     new_run("teacher-first")
     _wait(_fork(_take_queue))
     report: dict[str, Any] = {"rounds": 0, "contenders": SERVERS * TABS + OTHERS, "once": 0, "takeovers": []}
@@ -68,12 +69,12 @@ def _round(name: str) -> bool:
 
 def _serve(name: str, go: int, log: Path) -> None:
     """A server whose tabs all press Start at once; it stays until the run has ended."""
-    _noted(log)
-    worker, settings = Worker(), settings_of(*QUICK)
+    worker, settings = _server(log), settings_of(*QUICK)
+    worker.start()
 
     def press() -> None:
         os.read(go, 1)
-        worker.submit(settings, name)
+        runs.create_run(settings, name)
 
     tabs = [threading.Thread(target=press) for _ in range(TABS)]
     for tab in tabs:
@@ -84,37 +85,45 @@ def _serve(name: str, go: int, log: Path) -> None:
     worker.shutdown(LIMIT_S)
 
 
+def _server(log: Path) -> Worker:
+    program = [sys.executable, "-m", "tests.faults.starts", "--job", str(log)]
+    return Worker(kinds.queue, Launcher(lambda argument: [*program, argument]))
+
+
 def _take_queue(go: int | None = None, log: Path | None = None, name: str = "teacher-first") -> None:
     """A process that trains what waits, as soon as something does."""
     if log is not None and go is not None:
-        _noted(log)
         os.read(go, 1)
     deadline = time.monotonic() + LIMIT_S
     while time.monotonic() < deadline and not _is_over(name):
-        folder = worker_module.next_in_queue()
-        if folder is None or not worker_module.train_alone(folder, threading.Event()):
-            threading.Event().wait(0.005)
+        for folder in kinds.queue.waiting(MACHINE):
+            _carry_out(folder, log)
+        threading.Event().wait(0.005)
 
 
-def _noted(log: Path) -> None:
-    """From now on this process writes a line for every run it trains."""
-    train = worker_module.execute
+def _carry_out(folder: Path, log: Path | None) -> None:
+    """Carry out a job in this process; if its turn comes, a line says so in the log."""
+    work = carrying.carry_out
 
-    def execute(folder: Path, *rest: Any) -> runs.State:
-        with log.open("a", encoding="utf-8") as file:
-            file.write(f"{os.getpid()} {folder.name}\n")
-        return train(folder, *rest)
+    def and_tell(folder: Path, *rest: Any) -> runs.State:
+        if log is not None:
+            with log.open("a", encoding="utf-8") as file:
+                file.write(f"{os.getpid()} {folder.name}\n")
+        return work(folder, *rest)
 
-    worker_module.execute = execute
+    carrying.carry_out = and_tell
+    try:
+        carrying.wait_and_carry_out(kinds.queue, folder, threading.Event())
+    finally:
+        carrying.carry_out = work
 
 
 def _takeover(name: str) -> float:
     """Kill a process in training; the seconds until another one trains the run that waits."""
     first = runs.create_run(settings_of("training.epochs=100", "training.batch_size=4"), f"{name}-a")
-    holder = _fork(lambda: worker_module.train_alone(first, threading.Event()))
+    holder = _fork(lambda: _carry_out(first, None))
     _until(lambda: runs.read_status(first).step > 0)
     waiting = runs.create_run(settings_of(*QUICK), f"{name}-b")
-    worker_module.RETRY_S = 1.0  # as it is in earnest
     server = _fork(lambda: _serve_queue(waiting.name))
     threading.Event().wait(1.5)
     if runs.read_status(waiting).state != "queued":
@@ -127,12 +136,11 @@ def _takeover(name: str) -> float:
     _wait(server)
     if runs.read_status(first).state != "interrupted":
         raise SystemExit("a killed run does not read as interrupted")
-    worker_module.RETRY_S = 0.02
     return seconds
 
 
 def _serve_queue(name: str) -> None:
-    worker = Worker()
+    worker = _server(runs.runs_root().parent / f"{name}.trained")
     worker.start()
     _until_over(name)
     worker.shutdown(LIMIT_S)
@@ -178,4 +186,7 @@ if __name__ == "__main__":
     import torch
 
     torch.set_num_threads(1)
-    main(sys.argv[1], int(sys.argv[2]))
+    if sys.argv[1] == "--job":
+        _carry_out(Path(sys.argv[3]), Path(sys.argv[2]))
+    else:
+        main(sys.argv[1], int(sys.argv[2]))

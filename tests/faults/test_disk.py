@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core.runs.worker import Worker
 
+from core.cli import kinds
 from core.cli.kinds import carry_out
+from core.jobs import worker as worker_module
+from core.jobs.process import Launcher
+from core.jobs.queue import Queue
+from core.jobs.worker import Worker
 from core.runs import folder as runs
-from core.runs import worker as worker_module
 from core.runs.recorder import FolderRecorder
 from core.storage import runs_root
 from tests.faults.full_disk import may_mount
@@ -63,16 +66,17 @@ def test_a_queue_that_cannot_be_read_for_a_while_comes_back(home: Path, monkeypa
     answers: list[Any] = [OSError(errno.ESTALE, "Stale file handle")] * 2
     looked = threading.Event()
 
-    def next_in_queue() -> None:
-        if answers:
-            raise answers.pop()
-        looked.set()
+    class Unusable(Queue):
+        def waiting(self, lane: str, *names: str) -> list[Path]:
+            if answers:
+                raise answers.pop()
+            looked.set()
+            return []
 
-    monkeypatch.setattr(worker_module, "next_in_queue", next_in_queue)
     monkeypatch.setattr(worker_module, "UNUSABLE_S", 0.01)
-    worker = Worker()
+    worker = Worker(Unusable(kinds.KINDS[:1]), Launcher(lambda _: []))
     worker.start()
-    assert looked.wait(20) and worker._thread.is_alive()
+    assert looked.wait(20) and worker.is_working
     worker.shutdown(20)
 
 

@@ -9,23 +9,24 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from core.runs.worker import Worker
 
+from core.cli import kinds
 from core.cli.kinds import carry_out
 from core.errors import DistilleryError
 from core.jobs.events import read_events
+from core.jobs.process import Launcher
+from core.jobs.worker import Worker
 from core.runs import folder as runs
-from core.runs import worker as worker_module
 from core.runs.resume import request_resume
-from tests.faults.phases import Living
 from tests.fixtures.broken_runs import new_run, outcome, stop_after_update
 from tests.fixtures.serving import ROOT
 from tests.fixtures.small_runs import reviews, world_of
 
-LIMIT_S = 60.0
+LIMIT_S = 120.0
 
 
 @pytest.fixture(scope="module")
@@ -43,48 +44,59 @@ def terminal(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-m", "core", *arguments], cwd=ROOT, env=environment, **pipes)
 
 
+@contextmanager
+def server() -> Iterator[Worker]:
+    """A worker as a server has it, with processes of its own."""
+    worker = Worker(kinds.queue, Launcher(lambda argument: [sys.executable, "-m", "core", "job", argument]))
+    yield worker
+    worker.shutdown(LIMIT_S)
+
+
+def ended(folder: Path) -> runs.State:
+    """Wait until a run has ended; returns how."""
+    deadline = time.monotonic() + LIMIT_S
+    while runs.read_status(folder).state not in runs.ENDED and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return runs.read_status(folder).state
+
+
 def test_begun_by_the_server_resumed_from_the_terminal_and_the_reverse(world: Path) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        living = Living(patch)
-        folder = new_run("both-ways")
-        with stop_after_update(7):
-            assert living.run(lambda: None) == "stopped"
-        going_on = terminal("resume", folder.name)
-        deadline = time.monotonic() + LIMIT_S
-        while runs.read_status(folder).step <= 8 and going_on.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.002)
-        runs.request_stop(folder)
-        said, _ = going_on.communicate(timeout=LIMIT_S)
-        if going_on.returncode == 3:  # on a quick machine it is over before it can be stopped
-            assert "stopped" in said
-            assert living.run(lambda: living.worker.resume(folder)) == "finished"
-        living.worker.shutdown(LIMIT_S)
+    folder = new_run("both-ways")
+    with stop_after_update(7):
+        assert carry_out(folder) == "stopped"
+    going_on = terminal("resume", folder.name)
+    deadline = time.monotonic() + LIMIT_S
+    while runs.read_status(folder).step <= 8 and going_on.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    runs.request_stop(folder)
+    said, _ = going_on.communicate(timeout=LIMIT_S)
+    if going_on.returncode == 3:  # on a quick machine it is over before it can be stopped
+        assert "stopped" in said
+        with server() as worker:
+            request_resume(folder)
+            worker.start()
+            assert ended(folder) == "finished"
     assert outcome(folder) | {"files": 0} == outcome(runs.run_folder("unbroken")) | {"files": 0}
 
 
-def test_resumed_by_six_at_once_it_is_trained_once(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resumed_by_six_at_once_it_is_trained_once(world: Path) -> None:
     folder = new_run("six")
     with stop_after_update(7):
         carry_out(folder)
-    trained: list[str] = []
-    train = worker_module.execute
-    monkeypatch.setattr(worker_module, "execute", lambda *rest: (trained.append("once"), train(*rest))[1])
-    worker = Worker()
 
     def resume(_: int) -> str:
         try:
-            worker.resume(folder)
+            request_resume(folder)
         except DistilleryError as error:
             return str(error)
         return ""
 
-    with ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(resume, range(6)))
-    deadline = time.monotonic() + LIMIT_S
-    while runs.read_status(folder).state not in runs.ENDED and time.monotonic() < deadline:
-        time.sleep(0.02)
-    worker.shutdown(LIMIT_S)
-    assert trained == ["once"] and "" in answers
+    with server() as worker:
+        worker.start()
+        with ThreadPoolExecutor(6) as pool:
+            answers = list(pool.map(resume, range(6)))
+        assert ended(folder) == "finished"
+    assert "" in answers
     assert all("so there is nothing to resume" in answer for answer in answers if answer)
     steps = [event["step"] for event in read_events(folder / "metrics.jsonl")[0] if event["event"] == "step"]
     assert steps == sorted(set(steps))

@@ -18,8 +18,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from core.jobs.events import read_events
+from core.jobs.queue import MACHINE, lane_lock
 from core.runs import folder as runs
-from core.runs import worker
 from tests.app.test_main_path import made, press, run_of, state
 from tests.conftest import StartServer
 from tests.faults.leaving import LONG, wrong_with
@@ -114,7 +114,7 @@ def test_a_terminals_run_is_not_taken_outlives_its_server_and_is_stopped_from_th
     home: Path, start_server: StartServer, browser: Browser
 ) -> None:
     with terminal(home) as process, open_page(browser, []) as page:
-        with worker.machine_lock():
+        with lane_lock(MACHINE):
             first = start_server(home=home)
             until(lambda: any(belongs_to(process, folder) for folder in runs.list_runs()))
             (folder,) = runs.list_runs()

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from core import network
+from core.cli import kinds
 from core.cli.kinds import carry_out
 from core.config import Settings
 from core.glue.tables import retained
+from core.jobs.queue import MACHINE
 from core.runs import folder as runs
-from core.runs import worker
 from pages.ui.glue import choices
 from pages.ui.glue.bars import finding, picture
 from pages.ui.glue.reading import read_jobs, seconds_left, work_until
@@ -301,7 +302,7 @@ def test_start_queues_what_was_announced_once_and_remembers_the_folder(home):
     assert [model.kind for model in settings.models] == ["teacher", "student"]
     again = open_page(GLUE)
     assert again.text_input(key="glue.path").value == str(home / "glue")
-    assert worker.job_queue() == [folder]
+    assert kinds.queue.waiting(MACHINE, kinds.GLUE) == [folder]
 
 
 def test_a_mistake_keeps_start_shut_and_says_so(home):
@@ -335,7 +336,7 @@ def test_a_control_is_marked_and_the_hub_is_only_offered_with_the_network(home, 
 def test_table_4_is_one_button_and_its_rows_fill_in(home):
     at = tab(open_page(GLUE), "Ablation")
     press(at, "Queue the six runs")
-    queued = sorted(worker.queue())
+    queued = sorted(kinds.waiting_runs())
     assert len(queued) == 6 and "0 of 6 runs are finished" in plain(at)
     for place, score in ((0, 0.86), (4, 0.80)):
         name = queued[place].name
@@ -349,9 +350,9 @@ def test_table_4_is_one_button_and_its_rows_fill_in(home):
     assert "−3.69" in row[1] and "−6.00" in row[2] and "±" in row[2] and "80.0" in row[3]
     assert "2 of 6 runs are finished" in plain(at)
     press(at, "Stop all")
-    assert not worker.queue()
+    assert not kinds.waiting_runs()
     press(at, "Resume")
-    assert len(worker.queue()) == 4
+    assert len(kinds.waiting_runs()) == 4
 
 
 # --- Speed, and a real browser ----------------------------------------------------------------------------------

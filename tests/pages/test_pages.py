@@ -15,7 +15,6 @@ from core.config import Settings, starting_point
 from core.data import bundle
 from core.jobs.owner import this_process
 from core.runs import folder as runs
-from core.runs import worker
 from core.sections import StudentSettings, TrainingSettings
 from core.settings_file import parse_settings
 from tests.fixtures.drawn_pages import (
@@ -137,7 +136,7 @@ def test_a_mistake_typed_just_before_start_starts_nothing():
 
 def test_five_quick_starts_of_the_announced_run_make_one():
     for _ in range(5):
-        worker.submit(Settings(), "20261122-120000-ab12")
+        runs.create_run(Settings(), "20261122-120000-ab12")
     assert [folder.name for folder in made_runs()] == ["20261122-120000-ab12"]
 
 
@@ -146,7 +145,7 @@ def test_a_full_disk_is_said_in_words(monkeypatch, page, label):
     def full(settings: Settings, run_id: str) -> Path:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(worker, "submit", full)
+    monkeypatch.setattr(runs, "create_run", full)
     at = press(open_page(page), label)
     assert "The run could not be set up: No space left on device." in plain(at)
     assert button(at, label)
@@ -170,7 +169,7 @@ def test_distil_opens_with_the_run_that_trains(home):
 def test_waiting_runs_are_listed_in_order_and_can_be_removed(home):
     make_run(home, "20261122-100000-aaaa", "running")
     for hour, name in ((11, "First"), (12, "Second")):
-        worker.submit(Settings(name=name), f"20261122-{hour}0000-aaaa")
+        runs.create_run(Settings(name=name), f"20261122-{hour}0000-aaaa")
     at = open_page(DISTIL)
     assert [line.value[:9] for line in at.text if line.value[:2] in ("1.", "2.")] == ["1. First:", "2. Second"]
     at.button(key="remove-20261122-110000-aaaa").click()

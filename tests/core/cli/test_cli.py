@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core.runs.worker import machine_lock
 
 from core.__main__ import main
 from core.config import Settings, starting_point
 from core.distill import job
 from core.errors import DistilleryError
+from core.jobs.queue import MACHINE, lane_lock
 from core.runs import folder as runs
 from core.settings_file import override, parse_settings
 from tests.fixtures.made_runs import RESULTS, SCORE_RESULTS, WORDS_RESULTS, make_run
@@ -288,7 +288,7 @@ def test_a_second_ctrl_c_leaves_at_once() -> None:
 
 
 def test_ctrl_c_while_another_run_trains_ends_the_waiting_at_once() -> None:
-    with machine_lock(), training() as process:
+    with lane_lock(MACHINE), training() as process:
         folder = Path(read_until(process, "queued: Waiting for its turn."))
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=LIMIT_S)
@@ -297,7 +297,7 @@ def test_ctrl_c_while_another_run_trains_ends_the_waiting_at_once() -> None:
 
 
 def test_a_run_that_is_stopped_from_the_page_while_it_waits_ends_with_3() -> None:
-    with machine_lock(), training() as process:
+    with lane_lock(MACHINE), training() as process:
         folder = Path(read_until(process, "queued: Waiting for its turn."))
         runs.request_stop(folder)
         process.communicate(timeout=LIMIT_S)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from core.runs.worker import Worker
 
+from core.cli import kinds
 from core.cli.kinds import carry_out
 from core.data.files import DATA_ROOTS
 from core.data.labelled import load_labelled
@@ -31,9 +30,9 @@ from core.glue.tasks import read_task
 from core.glue.zero_shot import in_order_of_task
 from core.jobs.events import read_events
 from core.jobs.owner import this_process
+from core.jobs.queue import MACHINE
 from core.models.saved import load_model
 from core.runs import folder as runs
-from core.runs import worker as worker_module
 from core.runs.resume import request_resume
 from core.scoring.predict import predict
 from core.sections import DataSettings, TeacherSettings
@@ -272,7 +271,7 @@ def test_a_job_whose_data_changed_does_not_go_on_from_a_checkpoint(tmp_path: Pat
 
 def test_a_job_whose_process_died_reads_as_interrupted_and_goes_on() -> None:
     folder = job("killed", tasks=("SST-2",), max_examples=100)
-    gone = {"host": os.uname().nodename, "boot": "another", "pid": 1, "started": "1"}
+    gone = this_process() | {"started": "1"}
     runs.write_status(folder, runs.Status("running", "Measuring.", "scores", 3, 10, owner=gone))
     assert runs.read_status(folder).state == "interrupted"
     request_resume(folder)
@@ -473,18 +472,8 @@ def test_only_configured_folders_are_read(world: Path, tmp_path: Path, monkeypat
 # One queue for both kinds
 
 
-def test_runs_and_jobs_take_turns_in_one_queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    order: list[str] = []
-
-    def and_tell(folder: Path, leaving: Callable[[], bool]) -> str:
-        order.append(folder.name)
-        state = carry_out(folder, leaving)
-        if folder.name == "c-job":
-            done.set()
-        return state
-
-    done = threading.Event()
-    monkeypatch.setattr(worker_module, "execute", and_tell)
+def test_runs_and_jobs_take_turns_in_one_queue() -> None:
+    """Files of an earlier version do not say when they were queued; then the settings' age decides."""
     for place, make in enumerate(
         (
             lambda: runs.create_job(job_settings(tasks=("SST-2",), max_examples=100, epochs=1), "a-job"),
@@ -493,22 +482,21 @@ def test_runs_and_jobs_take_turns_in_one_queue(tmp_path: Path, monkeypatch: pyte
         )
     ):
         folder = make()
+        runs.write_status(folder, replace(runs.read_status(folder), queued_at=0.0))
         os.utime(folder / "config.json", (1000 + place, 1000 + place))
-    assert worker_module.next_in_queue().name == "a-job"
-    assert [folder.name for folder in worker_module.queue()] == ["b-run"]
-    assert [folder.name for folder in worker_module.job_queue()] == ["a-job", "c-job"]
-    worker = Worker()
-    worker.start()
-    assert done.wait(LIMIT_S)
-    worker.shutdown(LIMIT_S)
+    assert [folder.name for folder in kinds.waiting_runs()] == ["b-run"]
+    assert [folder.name for folder in kinds.queue.waiting(MACHINE, kinds.GLUE)] == ["a-job", "c-job"]
+    order: list[str] = []
+    while waiting := kinds.queue.waiting(MACHINE):
+        order.append(waiting[0].name)
+        assert kinds.carry_out(waiting[0]) == "finished"
     assert order == ["a-job", "b-run", "c-job"]
-    assert {runs.read_status(folder).state for folder in (home() / "scores").glob("?-job")} == {"finished"}
 
 
 def test_an_active_job_is_not_taken_for_a_run(world: Path) -> None:
     folder = job("active", tasks=("SST-2",))
     runs.write_status(folder, runs.Status("running", "Measuring.", "scores", 1, 5, owner=this_process()))
-    assert worker_module.active_job() == folder and worker_module.active_run() is None
+    assert kinds.active_glue() == folder and kinds.active_run() is None
     runs.request_stop(folder)
     assert runs.read_status(folder).state == "stopping"
     runs.write_status(folder, runs.Status("stopped", "Stopped."))

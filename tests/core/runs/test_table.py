@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from core.runs.worker import machine_lock
 
 from core.config import Settings
 from core.errors import DistilleryError
 from core.jobs.owner import this_process
+from core.jobs.queue import MACHINE, lane_lock
 from core.runs import folder as runs
 from core.runs import remove as removal
 from core.runs.about import LONGEST_NAME, LONGEST_NOTES, read_about, run_name, write_about
@@ -247,7 +247,7 @@ def test_a_deletion_that_is_cut_off_leaves_nothing_in_the_list_and_is_completed_
 
 def test_while_another_run_trains_a_finished_one_can_be_deleted(home):
     folder = make_run(home)
-    with machine_lock():
+    with lane_lock(MACHINE):
         remove(folder)
     assert not folder.exists()
 
@@ -268,9 +268,9 @@ def test_nothing_can_begin_while_a_run_is_looked_at_and_renamed(home, monkeypatc
 TRY_LOCK = """
 import sys
 from filelock import Timeout
-from core.runs.worker import machine_lock
+from core.jobs.queue import MACHINE, lane_lock
 try:
-    machine_lock().acquire(blocking=False)
+    lane_lock(MACHINE).acquire(blocking=False)
 except Timeout:
     sys.exit(7)
 """
