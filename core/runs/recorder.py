@@ -74,9 +74,9 @@ class FolderRecorder:
         self._flush()
         self._publish(sentence=sentence, step=step)
 
-    def teacher_ready(self, key: str) -> None:
-        """Remember which teacher this run learns from."""
-        write_json(self._folder / "teacher.json", {"key": key})
+    def teacher_ready(self, key: str, sha256: str) -> None:
+        """Remember which teacher this run learns from, to the bit."""
+        write_json(self._folder / "teacher.json", {"format": 1, "key": key, "sha256": sha256})
 
     def settle(self) -> None:
         """Write what waits and push the file to the disk."""
