@@ -96,7 +96,7 @@ class Building:
 
 @contextmanager
 def whole_folder(final: Path, durable: bool = True) -> Iterator[Building]:
-    """Build a folder within the block; at its end it has its name, in place of what had it before.
+    """Build a folder within the block; at its end it has its name, unless a whole one of that name is there by then.
 
     Without `durable` nothing is pushed to the disk, and a power cut may leave a folder
     whose files are not what the manifest says. Raises OSError if the disk cannot take it; nothing is left behind then.
@@ -166,11 +166,13 @@ def sha256_of(path: Path) -> str:
 
 
 def _put(building: Path, final: Path) -> None:
+    """Give a whole folder its name. Raises OSError if somebody else was quicker."""
     if final.exists():
+        if not damage(final):
+            shutil.rmtree(building, ignore_errors=True)
+            return
         # Renamed before it is removed: nobody finds half of it.
-        replaced = final.with_name(f"{BUILDING}{secrets.token_hex(4)}")
-        final.rename(replaced)
-        building.rename(final)
-        shutil.rmtree(replaced, ignore_errors=True)
-    else:
-        building.rename(final)
+        damaged = final.with_name(f"{BUILDING}{secrets.token_hex(4)}")
+        final.rename(damaged)
+        shutil.rmtree(damaged, ignore_errors=True)
+    building.rename(final)

@@ -20,7 +20,8 @@ import numpy as np
 from core.data.part import Part
 from core.data.tokens import Tokens
 from core.kept_arrays import read_array, write_array
-from core.storage import BrokenRun, cache_root, read_json
+from core.persisted import read_kept
+from core.storage import BrokenRun, cache_root
 from core.whole_folder import damage, hashes_of, whole_folder
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _read(folder: Path) -> Tokens | None:
     try:
         names = [name for name in hashes_of(folder) if name != FACTS]
         arrays: dict[str, Any] = {name.removesuffix(".npy"): read_array(folder / name) for name in names}
-        tokens = Tokens(**arrays, padding_id=read_json(folder / FACTS)["padding_id"])
+        tokens = Tokens(**arrays, padding_id=read_kept(folder / FACTS)["padding_id"])
     except (BrokenRun, OSError, ValueError, KeyError, TypeError):
         return None
     with suppress(OSError):

@@ -26,7 +26,7 @@ from core.glue.settings import GlueSettings, parse_glue
 from core.persisted import read_if_there, read_kept, write_kept
 from core.redact import redacted
 from core.runs import owner as owners
-from core.settings_file import SettingsError, parse_settings
+from core.settings_file import SettingsError, as_frozen_then, parse_settings
 from core.storage import BrokenRun, is_number, runs_root, scores_root, where
 
 State = Literal["queued", "preparing", "running", "stopping", "stopped", "finished", "failed", "interrupted"]
@@ -119,12 +119,12 @@ def is_job(folder: Path) -> bool:
 
 def read_settings(folder: Path) -> Settings:
     """The frozen settings of a run. Raises BrokenRun if they cannot be read."""
-    return _read_settings(folder, parse_settings)
+    return _read_settings(folder, lambda raw: parse_settings(as_frozen_then(Settings, raw)))
 
 
 def read_job_settings(folder: Path) -> GlueSettings:
     """The frozen settings of a GLUE job. Raises BrokenRun if they cannot be read."""
-    return _read_settings(folder, parse_glue)
+    return _read_settings(folder, lambda raw: parse_glue(as_frozen_then(GlueSettings, raw)))
 
 
 def read_any_settings(folder: Path) -> Settings | GlueSettings:

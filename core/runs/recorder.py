@@ -14,11 +14,11 @@ from torch import Tensor
 
 from core.distill.recorder import Stage, StopRequested
 from core.errors import DistilleryError
+from core.persisted import write_kept
 from core.runs import folder as runs
 from core.runs.events import EventWriter
 from core.runs.owner import this_process
 from core.runs.resume import ResumePoint
-from core.storage import write_json
 
 FLUSH_EVERY_S = 0.5
 """Loss values stay on the device until then, so that a GPU is not made to wait at every step."""
@@ -76,7 +76,7 @@ class FolderRecorder:
 
     def teacher_ready(self, key: str, sha256: str) -> None:
         """Remember which teacher this run learns from, to the bit."""
-        write_json(self._folder / "teacher.json", {"format": 1, "key": key, "sha256": sha256})
+        write_kept(self._folder / "teacher.json", {"key": key, "sha256": sha256})
 
     def settle(self) -> None:
         """Write what waits and push the file to the disk."""

@@ -1,4 +1,4 @@
-"""Nothing in core writes or reads through a memory map: there, a full disk or a cut file ends the process by a signal."""
+"""Nothing in core uses a memory map: there, a full disk or a file that is cut ends the process by a signal."""
 
 from __future__ import annotations
 
