@@ -9,10 +9,10 @@ from __future__ import annotations
 import time
 from typing import Any, Literal, NamedTuple
 
+from core.persisted import read_kept, write_kept
 from core.sections import TrainingSettings
-from core.storage import BrokenRun, cache_root, is_number, read_json, write_json
+from core.storage import BrokenRun, cache_root, is_number
 
-FORMAT = 1
 FILE = "pace.json"
 SLOWEST, QUICKEST = 10_000.0, 0.001
 """No machine is further than that from the reference."""
@@ -103,7 +103,7 @@ def _add(name: str, times: float, meanings: dict[str, list[str]]) -> None:
 
 def _write(paces: dict[str, Any], means: dict[str, Any]) -> None:
     sound = {name: pace for name, pace in paces.items() if _number(pace)}
-    write_json(cache_root() / FILE, {"format": FORMAT, "means": means, "paces": sound}, durable=False)
+    write_kept(cache_root() / FILE, {"means": means, "paces": sound}, durable=False)
 
 
 def _meant(content: dict[str, Any], training: TrainingSettings) -> Here | None:
@@ -117,8 +117,8 @@ def _meant(content: dict[str, Any], training: TrainingSettings) -> Here | None:
 
 
 def _former(content: dict[str, Any]) -> float | None:
-    """From a file without a format: one pace for everything, which is a guess for each."""
-    is_old = "format" not in content and content.get("measured_by") in ("run", "calibration")
+    """From a file of an older program: one pace for everything, which is a guess for each."""
+    is_old = content.get("measured_by") in ("run", "calibration")
     return _number(content.get("pace")) if is_old else None
 
 
@@ -128,7 +128,7 @@ def _name(here: Here, kind: str) -> str:
 
 def _read() -> dict[str, Any]:
     try:
-        return read_json(cache_root() / FILE)
+        return read_kept(cache_root() / FILE)
     except BrokenRun:
         return {}
 

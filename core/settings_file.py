@@ -53,6 +53,23 @@ def parse_as(kind: type[Kind], raw: dict[str, Any]) -> Kind:
         raise SettingsError(_problems(error, kind)) from None
 
 
+def as_frozen_then(kind: type[BaseModel], raw: Any) -> Any:
+    """Settings that an earlier program froze, with every field it did not know as that program behaved.
+
+    A field that is younger than the first format declares this as "before" in its `json_schema_extra`.
+    """
+    if not isinstance(raw, dict):
+        return raw
+    filled = dict(raw)
+    for name, field in kind.model_fields.items():
+        declared = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            filled[name] = as_frozen_then(field.annotation, raw.get(name, {}))
+        elif name not in raw and "before" in declared:
+            filled[name] = declared["before"]
+    return filled
+
+
 def read_settings_file(path: Path) -> Settings:
     """Settings from a JSON file. Raises SettingsError, naming the file, for anything that is not one."""
     try:

@@ -1,7 +1,7 @@
 """Word pieces kept on disk under a name made of everything they follow from, so that no text is tokenised twice.
 
 An entry is a folder of .npy files and a manifest with their SHA-256. It appears complete or not at all, and one that is
-damaged is made again. The ids are memory-mapped: many word pieces cost little memory.
+damaged is made again.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -20,7 +19,10 @@ import numpy as np
 
 from core.data.part import Part
 from core.data.tokens import Tokens
-from core.storage import BrokenRun, cache_root, read_json, write_json
+from core.kept_arrays import read_array, write_array
+from core.persisted import read_kept
+from core.storage import BrokenRun, cache_root
+from core.whole_folder import damage, hashes_of, whole_folder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 VERSION = 1
 """Part of every name: raise it when the same texts would be cut into other word pieces."""
 
-MANIFEST = "manifest.json"
+FACTS = "tokens.json"
 MOST_BYTES = 4_000_000_000
 """Of all entries; those not used for longest go first."""
 
@@ -92,58 +94,32 @@ def _arrays(tokens: Tokens) -> dict[str, np.ndarray]:
 
 
 def _write(tokens: Tokens, folder: Path) -> None:
-    part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
-    part.mkdir(parents=True, mode=0o700)
-    try:
-        files = {}
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Not pushed to the disk: making them again takes seconds, and after a power cut the hashes tell.
+    with whole_folder(folder, durable=False) as building:
+        building.write_json(FACTS, {"padding_id": tokens.padding_id})
         for name, array in _arrays(tokens).items():
-            np.save(part / f"{name}.npy", array, allow_pickle=False)
-            files[name] = _sha256(part / f"{name}.npy")
-        write_json(part / MANIFEST, {"padding_id": tokens.padding_id, "sha256": files}, durable=False)
-        _put(part, folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def _put(part: Path, folder: Path) -> None:
-    """Give a whole entry its name, in place of a damaged one."""
-    if folder.exists() and _read(folder) is None:
-        # Renamed before it is removed: nobody finds half of it.
-        damaged = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
-        folder.rename(damaged)
-        shutil.rmtree(damaged, ignore_errors=True)
-    if not folder.exists():
-        part.rename(folder)
+            with building.file(f"{name}.npy") as file:
+                write_array(file, array)
 
 
 def _read(folder: Path) -> Tokens | None:
     """A whole entry; None if there is none or anything of it is not what was written."""
+    if damage(folder):
+        return None
     try:
-        manifest = read_json(folder / MANIFEST)
-        # Not synced when written: after a power cut a file can have its size and hold zeros. The hash sees that.
-        if any(_sha256(folder / f"{name}.npy") != sha256 for name, sha256 in manifest["sha256"].items()):
-            return None
-        arrays: dict[str, Any] = {name: _load(folder / f"{name}.npy") for name in manifest["sha256"]}
-        tokens = Tokens(**arrays, padding_id=manifest["padding_id"])
-    except (BrokenRun, OSError, ValueError, KeyError, TypeError, AttributeError):
+        names = [name for name in hashes_of(folder) if name != FACTS]
+        arrays: dict[str, Any] = {name.removesuffix(".npy"): read_array(folder / name) for name in names}
+        tokens = Tokens(**arrays, padding_id=read_kept(folder / FACTS)["padding_id"])
+    except (BrokenRun, OSError, ValueError, KeyError, TypeError):
         return None
     with suppress(OSError):
         os.utime(folder)
     return tokens
 
 
-def _load(path: Path) -> np.ndarray:
-    # A plain array over the mapped memory: cutting a piece out of a memmap costs several times as much.
-    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _make_room(root: Path, newest: Path) -> None:
-    """Remove what was not used for longest. A run that reads it goes on: its memory stays mapped."""
+    """Remove what was not used for longest. A run that uses it has read it."""
     entries = sorted((entry for entry in root.iterdir() if entry != newest), key=lambda entry: -entry.stat().st_mtime)
     total = _bytes(newest)
     for entry in entries:

@@ -1,34 +1,38 @@
 """Checkpoints that a kill, a full disk or a power cut cannot spoil, and that hold no pickle.
 
-One checkpoint is one folder `<stage>-<step>/` with weights and optimiser (safetensors), state.json and, written last,
-manifest.json with the SHA-256 of each. It is built under another name, flushed to the disk file by file, and renamed
-when complete, so that at every moment the newest complete one is whole. Randomness needs no saving: order, masks and
-dropout follow from the seed and the step.
+One checkpoint is one folder `<stage>-<step>/` with weights and optimiser (safetensors) and state.json. It is whole or
+not there (`core/whole_folder.py`), so that at every moment the newest complete one can be gone on from. Tensors go to
+the disk one by one, straight from where they are. Randomness needs no saving: order, masks and dropout follow from the
+seed and the step.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
-import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from core.distill.recorder import Recorder, Stage
+from core.distill.tensor_file import read_tensors, write_tensors
 from core.errors import DistilleryError
-from core.storage import sync
+from core.whole_folder import FORMAT, HashedFile, damage, sweep, whole_folder
+
+Writer = Callable[[HashedFile], None]
+"""Writes one file of a checkpoint."""
 
 KEPT = 2
 """So many are kept: the newest, and the one before it should the newest turn out damaged."""
+
+UNKNOWN = "unknown"
+"""In place of a hash: the teacher of a checkpoint that an earlier program wrote."""
 
 NAME = re.compile(r"(teacher|student)-(\d{8})")
 STAGES: tuple[Stage, ...] = ("teacher", "student")
@@ -48,7 +52,7 @@ class Checkpoint:
 
     def tensors(self, name: str) -> dict[str, Tensor]:
         """The tensors of one file, in memory of their own."""
-        return safetensors.torch.load((self.folder / f"{name}.safetensors").read_bytes())
+        return read_tensors(self.folder / f"{name}.safetensors")
 
 
 def newest_checkpoint(root: Path) -> Checkpoint | None:
@@ -68,12 +72,16 @@ class Progress:
 
 @dataclass(frozen=True)
 class Keeper:
-    """Saves a run's checkpoints below `root` and continues from the newest. `facts` are written into each."""
+    """Saves a run's checkpoints below `root` and continues from the newest. `facts` are written into each.
+
+    `as_today` puts frozen settings that an earlier program wrote into today's fields, so that they can be compared.
+    """
 
     root: Path
     every: int
     facts: dict[str, Any]
     recorder: Recorder
+    as_today: Callable[[dict[str, Any]], dict[str, Any]] = dict
 
     def restore(self, progress: Progress) -> int:
         """Load the newest checkpoint of this stage; returns its step, 0 if there is none.
@@ -97,6 +105,12 @@ class Keeper:
         progress.scaler.load_state_dict(state["scaler"])
         return newest.step
 
+    def taught_by(self) -> list[str]:
+        """SHA-256 of every teacher that the student has learned from so far, as far as its checkpoints know."""
+        newest = newest_checkpoint(self.root)
+        is_student = newest is not None and newest.stage == "student"
+        return list(newest.state().get("teachers", [UNKNOWN])) if newest is not None and is_student else []
+
     def save_if_due(self, progress: Progress, step: int) -> None:
         """Save every so many steps."""
         if step % self.every == 0:
@@ -116,17 +130,18 @@ class Keeper:
         weights = progress.learner.state_dict()
         distinct = {name: weights[name] for name, first in _first_names(weights).items() if name == first}
         state = self.facts | {"scaler": progress.scaler.state_dict()}
-        files = {
-            "weights.safetensors": safetensors.torch.save(_on_cpu(distinct)),
-            "optimiser.safetensors": safetensors.torch.save(_flattened(progress.optimiser.state_dict()["state"])),
-            "state.json": json.dumps(state, indent=2).encode(),
+        moments = _flattened(progress.optimiser.state_dict()["state"])
+        files: dict[str, Writer] = {
+            "weights.safetensors": partial(write_tensors, tensors=distinct),
+            "optimiser.safetensors": partial(write_tensors, tensors=moments),
+            "state.json": lambda file: file.write(json.dumps({"format": FORMAT, **state}, indent=2).encode()),
         }
         commit(self.root, f"{progress.stage}-{step:08d}", files)
         for old in list(_newest_first(self.root))[KEPT:]:
             shutil.rmtree(old.folder)
 
     def _compare(self, then: dict[str, Any]) -> None:
-        changed = differences(then["frozen"], self.facts["frozen"])
+        changed = differences(self.as_today(then["frozen"]), self.facts["frozen"])
         if changed:
             raise DistilleryError(
                 "This run's settings, data or teacher were changed since its checkpoint, so it cannot go on: "
@@ -136,30 +151,21 @@ class Keeper:
             self.recorder.note(f"Resumed under other conditions ({what}): the last digits differ from an unbroken run.")
 
 
-def commit(root: Path, name: str, files: dict[str, bytes]) -> None:
-    """Make `root/name` with these files and a manifest, all on the disk before the name appears.
+def commit(root: Path, name: str, files: Mapping[str, Writer]) -> None:
+    """Make `root/name` of these files, all on the disk before the name appears.
 
-    Raises OSError if it cannot; nothing is then left behind. A folder of that name that is there already stays.
+    Raises OSError if it cannot; nothing is then left behind. A folder of that name that is whole already stays.
     """
     root.mkdir(mode=0o700, exist_ok=True)
-    for leftover in root.glob(".building-*"):
-        shutil.rmtree(leftover)
+    sweep(root)
     if _is_whole(root / name):
         return
+    # A damaged one is of no use, and its room may be what a full disk lacks.
     shutil.rmtree(root / name, ignore_errors=True)
-    building = root / f".building-{secrets.token_hex(4)}"
-    building.mkdir(mode=0o700)
-    try:
-        hashes = {file: hashlib.sha256(content).hexdigest() for file, content in files.items()}
-        manifest = json.dumps(hashes, indent=2).encode()
-        for file, content in {**files, "manifest.json": manifest}.items():
-            _write_through(building / file, content)
-        sync(building)
-        building.rename(root / name)
-    except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
-        raise
-    sync(root)
+    with whole_folder(root / name) as building:
+        for file_name, write in files.items():
+            with building.file(file_name) as file:
+                write(file)
 
 
 def differences(then: dict[str, Any], now: dict[str, Any], path: str = "") -> list[str]:
@@ -181,24 +187,7 @@ def _newest_first(root: Path) -> Iterator[Checkpoint]:
 
 
 def _is_whole(folder: Path) -> bool:
-    try:
-        manifest = json.loads((folder / "manifest.json").read_bytes())
-        return all(_hash(folder / file) == expected for file, expected in manifest.items())
-    except (OSError, ValueError, AttributeError):
-        return False
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _write_through(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    return not damage(folder)
 
 
 def _first_names(weights: dict[str, Tensor]) -> dict[str, str]:
@@ -207,12 +196,8 @@ def _first_names(weights: dict[str, Tensor]) -> dict[str, str]:
     return {name: names.setdefault((tensor.data_ptr(), tensor.shape), name) for name, tensor in weights.items()}
 
 
-def _on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-
-
 def _flattened(state: dict[int, dict[str, Tensor]]) -> dict[str, Tensor]:
-    return _on_cpu({f"{number}.{name}": tensor for number, of in state.items() for name, tensor in of.items()})
+    return {f"{number}.{name}": tensor for number, of in state.items() for name, tensor in of.items()}
 
 
 def _unflattened(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:

@@ -29,7 +29,8 @@ from core.distill.losses import (
 )
 from core.distill.objective import HeldOut, learner_of
 from core.distill.session import Session
-from core.distill.teacher_outputs import TeacherOutputs, teacher_outputs
+from core.distill.teacher_outputs import Asked, TeacherOutputs, teacher_outputs
+from core.models.folder import saved_sha256
 from core.models.student import student_for_labels
 from core.models.teacher import teacher_for_labels, teacher_tokenizer
 from core.scoring.predict import accuracy, agreement, correlation, inputs_of, predict, probabilities
@@ -91,9 +92,9 @@ class Labels:
     ) -> Lesson:
         """Soft targets and hidden states from the teacher's kept answers, hard targets from the labels."""
         session, weights = self._session, self._session.settings.loss
-        outputs = teacher_outputs(
-            teacher, self._parts["train"], kept, weights.cosine > 0, session.compute, session.recorder
-        )
+        sha256 = saved_sha256(kept / "model")
+        asked = Asked(teacher, sha256, self._parts["train"], weights.cosine > 0, session.compute)
+        outputs = teacher_outputs(asked, kept, session.recorder)
         terms = partial(label_loss_terms, student, projection, outputs, loss_settings=weights)
         return self._lesson(learner_of(student, projection), terms)
 

@@ -19,8 +19,8 @@ class Recorder(Protocol):
     def stage(self, stage: Stage, total_steps: int, **facts: Any) -> None:
         """A stage of training begins."""
 
-    def teacher_ready(self, key: str) -> None:
-        """The trained teacher is on disk under this name."""
+    def teacher_ready(self, key: str, sha256: str) -> None:
+        """The trained teacher is on disk under this name; its weights have this SHA-256."""
 
     def settle(self) -> None:
         """Everything recorded so far is on the disk before this returns: a checkpoint is about to rely on it."""

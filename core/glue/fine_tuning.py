@@ -24,10 +24,11 @@ from core.distill.labels import fine_tuning_terms, label_lesson, label_loss_term
 from core.distill.loop import Lesson, Schedule, train
 from core.distill.objective import learner_of
 from core.distill.recorder import Recorder, Stage
-from core.distill.teacher_outputs import teacher_outputs
+from core.distill.teacher_outputs import Asked, teacher_outputs
 from core.glue.entrants import Entrant
 from core.glue.settings import GlueSettings
 from core.glue.tasks import TaskTexts
+from core.models.folder import saved_sha256
 from core.models.saved import CLASSES, load_model
 from core.models.student import hidden_projection
 from core.models.teacher import SCORE, teacher_for_labels, teacher_tokenizer
@@ -102,7 +103,8 @@ def distil_again(learner: Learner, teacher: PreTrainedModel, kept: Path, texts: 
     Teacher and student must cut texts into the same word pieces. Raises StopRequested, leaving a checkpoint.
     """
     tokens, student = learner.tokens(texts.train), learner.model
-    outputs = teacher_outputs(teacher, tokens, kept, AGAIN.cosine > 0, course.compute, course.recorder)
+    asked = Asked(teacher, saved_sha256(kept / "model"), tokens, AGAIN.cosine > 0, course.compute)
+    outputs = teacher_outputs(asked, kept, course.recorder)
     projection = hidden_projection(student, teacher, course.schedule.seed)
     if projection is not None:
         projection = projection.to(course.compute.device)

@@ -34,7 +34,7 @@ class CellRecorder:
     def stage(self, stage: Stage, total_steps: int, **facts: Any) -> None:
         """A job has one stage, which has begun."""
 
-    def teacher_ready(self, key: str) -> None:
+    def teacher_ready(self, key: str, sha256: str) -> None:
         """A job has no single teacher."""
 
     def settle(self) -> None:

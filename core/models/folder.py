@@ -32,6 +32,7 @@ NEEDED = (CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, VOCABULARY)
 
 MAX_BYTES = {CONFIG: 1_000_000, TOKENIZER: 24_000_000, TOKENIZER_CONFIG: 1_000_000, VOCABULARY: 16_000_000}
 MAX_MANIFEST = 100_000
+FORMAT = 1
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".msgpack")
 
@@ -69,7 +70,10 @@ class ModelFolder:
     @cached_property
     def manifest(self) -> dict[str, str]:
         """SHA-256 by file name; empty for a foreign model."""
-        return self._json(MANIFEST, MAX_MANIFEST) if self.is_ours else {}
+        found = self._json(MANIFEST, MAX_MANIFEST) if self.is_ours else {}
+        # Before there was a format number, the file held names and hashes and nothing else.
+        hashes = found.get("sha256", found)
+        return hashes if isinstance(hashes, dict) else {}
 
     def where(self, name: str) -> str:
         """How messages call a file of this folder."""
@@ -168,7 +172,19 @@ def printable(text: str) -> str:
 def write_manifest(folder: Path) -> None:
     """Note the SHA-256 of every file in a folder that was just written."""
     hashes = {path.name: file_sha256(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
-    (folder / MANIFEST).write_text(json.dumps(hashes, indent=2) + "\n", encoding="utf-8")
+    manifest = {"format": FORMAT, "sha256": hashes}
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def saved_sha256(folder: Path) -> str:
+    """SHA-256 of the weights of a model that this program saved: what its manifest says and every load checks.
+
+    Raises ModelError if there is no such model.
+    """
+    found = ModelFolder(folder).manifest.get(WEIGHTS)
+    if not isinstance(found, str):
+        raise ModelError(f"{folder.name}/{MANIFEST} does not name the weights; delete the folder and make it again.")
+    return found
 
 
 def file_sha256(path: Path) -> str:

@@ -24,18 +24,20 @@ from core.jobs.folder import RESUMABLE as RESUMABLE
 from core.jobs.folder import State as State
 from core.jobs.folder import Status as Status
 from core.jobs.folder import append_log as append_log
-from core.jobs.folder import create, existing, folders_in
+from core.jobs.folder import create, existing, folders_in, new_id
 from core.jobs.folder import read_status as read_status
 from core.jobs.folder import request_stop as request_stop
 from core.jobs.folder import stop_requested as stop_requested
 from core.jobs.folder import write_status as write_status
 from core.jobs.owner import Owner
 from core.persisted import read_if_there, read_kept
-from core.settings_file import SettingsError, parse_settings
+from core.settings_file import SettingsError, as_frozen_then, parse_settings
 from core.storage import BrokenRun as BrokenRun
 from core.storage import runs_root, scores_root, where
 
 Frozen = TypeVar("Frozen")
+
+new_run_id = new_id
 
 
 def run_folder(run_id: str) -> Path:
@@ -84,12 +86,12 @@ def is_job(folder: Path) -> bool:
 
 def read_settings(folder: Path) -> Settings:
     """The frozen settings of a run. Raises BrokenRun if they cannot be read."""
-    return _read_settings(folder, parse_settings)
+    return _read_settings(folder, lambda raw: parse_settings(as_frozen_then(Settings, raw)))
 
 
 def read_job_settings(folder: Path) -> GlueSettings:
     """The frozen settings of a GLUE job. Raises BrokenRun if they cannot be read."""
-    return _read_settings(folder, parse_glue)
+    return _read_settings(folder, lambda raw: parse_glue(as_frozen_then(GlueSettings, raw)))
 
 
 def read_any_settings(folder: Path) -> Settings | GlueSettings:

@@ -15,8 +15,8 @@ from core.errors import DistilleryError
 from core.jobs.events import EventWriter
 from core.jobs.folder import append_log
 from core.jobs.reporter import Reporter, StopRequested
+from core.persisted import write_kept
 from core.runs.resume import ResumePoint
-from core.storage import write_json
 
 log = logging.getLogger("distillery")
 
@@ -79,9 +79,9 @@ class FolderRecorder:
         self._flush()
         self.reporter.publish(sentence=sentence, step=step)
 
-    def teacher_ready(self, key: str) -> None:
-        """Remember which teacher this run learns from."""
-        write_json(self.reporter.folder / "teacher.json", {"key": key})
+    def teacher_ready(self, key: str, sha256: str) -> None:
+        """Remember which teacher this run learns from, to the bit."""
+        write_kept(self.reporter.folder / "teacher.json", {"key": key, "sha256": sha256})
 
     def settle(self) -> None:
         """Write what waits and push the file to the disk."""

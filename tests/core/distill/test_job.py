@@ -62,8 +62,15 @@ def test_a_finished_run_holds_exactly_these_files(first: Path, world: Path) -> N
         + [f"student/{name}" for name in MODEL]
     )
     key = teacher_key(settings_of())
-    assert read_json(first / "teacher.json") == {"key": key}
-    kept = ["train_hidden.npy", "train_logits.npy", *(f"model/{name}" for name in MODEL)]
+    frozen = read_json(first / "teacher.json")
+    assert frozen == {
+        "format": 1,
+        "key": key,
+        "sha256": digest(world / "cache" / "teachers" / key / "model" / "model.safetensors"),
+    }
+    [answers] = (world / "cache" / "teachers" / key / "answers").iterdir()
+    assert listing(answers) == ["answers.json", "hidden.npy", "logits.npy", "manifest.json"]
+    kept = sorted(f"answers/{answers.name}/{name}" for name in listing(answers)) + [f"model/{name}" for name in MODEL]
     assert listing(world / "cache" / "teachers") == sorted(f"{key}/{name}" for name in kept)
     assert {path.name for path in (world / "cache").iterdir()} == {"pace.json", "teachers", "tokens"}
 

@@ -25,6 +25,7 @@ from core.runs import folder as runs
 from core.runs.recorder import FolderRecorder
 from core.runs.resume import ResumePoint, _cut_after, request_resume
 from core.storage import write_json
+from core.whole_folder import HashedFile
 from tests.fixtures.broken_runs import (
     LABELS,
     STEPS,
@@ -160,8 +161,9 @@ def test_another_thread_count_is_allowed_and_said(monkeypatch: pytest.MonkeyPatc
     facts["compute"]["threads"] = 7
     state.write_text(json.dumps(facts))
     manifest = state.with_name("manifest.json")
-    hashes = json.loads(manifest.read_bytes()) | {"state.json": digest(state)}
-    manifest.write_text(json.dumps(hashes))
+    content = json.loads(manifest.read_bytes())
+    content["sha256"]["state.json"] = digest(state)
+    manifest.write_text(json.dumps(content))
     request_resume(folder)
     assert carry_out(folder) == "finished"
     assert "threads: was 7, is 1" in (folder / "log.txt").read_text()
@@ -200,19 +202,17 @@ def _models() -> list[Any]:
     return [one for one in gc.get_objects() if type(one) is DistilBertForSequenceClassification]
 
 
-def test_a_full_disk_leaves_the_older_checkpoint_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    commit(tmp_path, "student-00000001", {"a": b"old"})
-    written = checkpoint._write_through
+def test_a_full_disk_leaves_the_older_checkpoint_whole(tmp_path: Path) -> None:
+    def holding(content: bytes) -> checkpoint.Writer:
+        return lambda file: file.write(content)
 
-    def full(path: Path, content: bytes) -> None:
-        if path.name == "b":
-            path.write_bytes(content[:1])
-            raise OSError(28, "No space left on device")
-        written(path, content)
+    def full(file: HashedFile) -> None:
+        file.write(b"n")
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "_write_through", full)
+    commit(tmp_path, "student-00000001", {"a": holding(b"old")})
     with pytest.raises(OSError):
-        commit(tmp_path, "student-00000002", {"a": b"new", "b": b"newer"})
+        commit(tmp_path, "student-00000002", {"a": holding(b"new"), "b": full})
     assert [path.name for path in tmp_path.iterdir()] == ["student-00000001"]
 
 
