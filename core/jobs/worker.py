@@ -20,8 +20,10 @@ from core.jobs import owner as owners
 from core.jobs import queue as queues
 from core.jobs.bell import new_bell, ring
 from core.jobs.kind import Lane
+from core.jobs.owner import Owner
 from core.jobs.process import JobProcess, Launcher, say_how_it_ended
 from core.jobs.queue import Queue
+from core.storage import BrokenRun
 
 log = logging.getLogger("distillery")
 
@@ -69,11 +71,11 @@ class Worker:
         self._leaving.set()
         ring()
         deadline = time.monotonic() + timeout_s
-        for folder in self._of_servers():
-            _terminate(folder)
+        for owner in self._servers():
+            _terminate(owner)
         for thread in self._threads.values():
             thread.join(max(0.0, deadline - time.monotonic()))
-        while self._of_servers() and time.monotonic() < deadline:
+        while self._servers() and time.monotonic() < deadline:
             time.sleep(queues.POLL_S)
         self._launcher.close()
 
@@ -117,11 +119,17 @@ class Worker:
         except (OSError, DistilleryError) as error:
             log.error("how job %s ended could not be written: %s", folder.name, error)
         process.forget()
-        self.stand_ready()
+        # Beside a training it would take the processor for a job that may never come.
+        if not self._at_work():
+            self.stand_ready()
 
-    def _of_servers(self) -> list[Path]:
-        """Jobs at work on this machine that a server has started: this one, or one that was killed."""
-        return [folder for lane in self._queue.lanes for folder in self._queue.active(lane) if _is_of_a_server(folder)]
+    def _at_work(self) -> list[Path]:
+        return [folder for lane in self._queue.lanes for folder in self._queue.active(lane)]
+
+    def _servers(self) -> list[Owner]:
+        """Processes at work on this machine that a server has started: this one, or one that was killed."""
+        found = (_owner_of(folder) for folder in self._at_work())
+        return [owner for owner in found if owner and owner.get("by") == SERVER and owners.is_here(owner)]
 
 
 def _announce(folder: Path, pid: int) -> None:
@@ -130,15 +138,15 @@ def _announce(folder: Path, pid: int) -> None:
     jobs.write_status(folder, status, durable=False)
 
 
-def _is_of_a_server(folder: Path) -> bool:
-    owner = jobs.written_status(folder).owner
-    return owner is not None and owner.get("by") == SERVER and owners.is_here(owner)
+def _owner_of(folder: Path) -> Owner | None:
+    try:
+        return jobs.written_status(folder).owner
+    except BrokenRun:
+        return None  # deleted while we looked
 
 
-def _terminate(folder: Path) -> None:
-    owner = jobs.written_status(folder).owner
-    if owner is not None:
-        try:
-            os.kill(owner["pid"], signal.SIGTERM)
-        except ProcessLookupError:
-            return
+def _terminate(owner: Owner) -> None:
+    try:
+        os.kill(owner["pid"], signal.SIGTERM)
+    except ProcessLookupError:
+        return
