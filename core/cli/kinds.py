@@ -26,11 +26,12 @@ from core.storage import jobs_root, runs_root, scores_root
 
 DISTIL, GLUE, EXPORT, MEASURE, HELD_OUT, FILE = "distil", "glue", "export", "measure", "held-out", "file"
 BESIDE = "answers"
-PATIENT = 10
+BEHIND_PAGES, BEHIND_ALL = 5, 10
+"""How far a process stands back, Unix nice: for the pages, which answer within a moment, or for trainings as well."""
 
 KINDS = (
-    Kind(DISTIL, runs_root, MACHINE, distil.distil, distil.stopped),
-    Kind(GLUE, scores_root, MACHINE, glue.score, glue.stopped),
+    Kind(DISTIL, runs_root, MACHINE, distil.distil, distil.stopped, patience=BEHIND_PAGES),
+    Kind(GLUE, scores_root, MACHINE, glue.score, glue.stopped, patience=BEHIND_PAGES),
     Kind(
         EXPORT,
         jobs_root,
@@ -38,7 +39,7 @@ KINDS = (
         export.make,
         export.stopped,
         export.PREFIX,
-        patience=PATIENT,
+        patience=BEHIND_ALL,
         is_interruptible=True,
         resumes=False,
     ),

@@ -10,10 +10,11 @@ import pytest
 
 from core import paper
 from core.cli import ablation as cli
+from core.cli import kinds
 from core.cli.kinds import carry_out
 from core.config import Settings, is_control
 from core.errors import DistilleryError
-from core.runs import ablation, worker
+from core.runs import ablation
 from core.runs import folder as runs
 from core.sections import LossSettings, StudentSettings
 from tests.fixtures.made_runs import RESULTS, SCORE_RESULTS, make_run
@@ -84,7 +85,7 @@ def test_the_deltas_are_the_papers():
 
 def test_one_press_is_six_runs_however_often(queued):
     assert [folder.name for folder in queued] == [run_id(key) for key in KEYS]
-    assert worker.queue() == queued, "in the order of the table, the full recipe and its teacher first"
+    assert kinds.waiting_runs() == queued, "in the order of the table, the full recipe and its teacher first"
     ablation.queue_ablation(Settings(), GROUP)
     assert sorted(runs.list_runs()) == queued and ablation.groups() == [GROUP]
     assert {each.state for each in ablation.read_ablation(GROUP)} == {"queued"}
