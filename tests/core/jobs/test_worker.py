@@ -1,9 +1,8 @@
-"""The worker: one run at a time, in order, and alive whatever happens inside a run."""
+"""The server's workers: one job of a lane at a time, in order, and alive whatever happens in a job's process."""
 
 from __future__ import annotations
 
 import errno
-import gc
 import os
 import queue
 import shutil
@@ -11,281 +10,208 @@ import signal
 import subprocess
 import sys
 import threading
-import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from core.runs.execute import execute
-from core.runs.worker import Worker
 
 from core import storage
-from core.config import Settings
-from core.distill import job, labels
-from core.errors import DistilleryError
-from core.jobs.owner import this_process
-from core.jobs.reporter import StopRequested
-from core.runs import execute as execution
-from core.runs import folder as runs
-from core.runs import worker as worker_module
-from tests.fixtures.small_runs import settings_of
-
-LIMIT_S = 60.0
-STEP_S = 0.005
+from core.cli import kinds
+from core.jobs import folder as jobs
+from core.jobs import owner as owners
+from core.jobs import process as processes
+from core.jobs import queue as queues
+from core.jobs.process import JobProcess
+from core.jobs.queue import MACHINE
+from core.jobs.worker import Worker
+from tests.core.jobs.conftest import LIMIT_S, Ended, Until
+from tests.fixtures import job_stand_in as stand_in
+from tests.fixtures.job_stand_in import BESIDE, begun, finish, most_at_once, new_job, new_queue
 
 pytestmark = pytest.mark.usefixtures("home")
 
 
-class Panic(BaseException):
-    """As a tokenizer's PanicException: not an Exception."""
-
-
-class Jobs:
-    """Stands in for run_job: trains nothing, one step every few milliseconds, until it is told to finish."""
-
-    def __init__(self) -> None:
-        self.began: queue.Queue[str] = queue.Queue()
-        self.order: list[str] = []
-        self.finish = threading.Event()
-        self.at_once, self.most_at_once = 0, 0
-        self.raises: dict[str, BaseException] = {}
-        self.deaf = False
-
-    def __call__(self, settings: Settings, student: Path, teachers: Path, recorder: Any, *_: Any) -> dict[str, Any]:
-        name = student.parent.name
-        self.order.append(name)
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
-        try:
-            self.began.put(name)
-            recorder.stage("student", 1000)
-            if name in self.raises:
-                recorder.step(1, {"loss": torch.tensor(0.5)}, 1e-4, 32)
-                raise self.raises[name]
-            self._train(student, recorder)
-        finally:
-            self.at_once -= 1
-        return {"elapsed_s": 1.0}
-
-    def _train(self, student: Path, recorder: Any) -> None:
-        step = 0
-        while not self.finish.wait(STEP_S):
-            step += 1
-            recorder.step(step, {"loss": torch.tensor(0.5)}, 1e-4, 32 * step)
-            try:
-                self.deaf or recorder.check_stop()
-            except StopRequested:
-                student.mkdir()
-                raise
-
-
-@pytest.fixture
-def jobs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
-    stand_in = Jobs()
-    monkeypatch.setattr(job, "run_job", stand_in)
-    # There is nothing to give back, and looking for it takes longer than the rest of such a run.
-    monkeypatch.setattr(execution, "_give_memory_back", lambda: None)
-    yield stand_in
-    stand_in.finish.set()
-
-
-@pytest.fixture
-def ended(monkeypatch: pytest.MonkeyPatch) -> Callable[[], tuple[str, str]]:
-    """Wait for the next run that the worker is done with; gives its name and state."""
-    done: queue.Queue[tuple[str, str]] = queue.Queue()
-
-    def and_tell(folder: Path, leaving: Callable[[], bool]) -> str:
-        state = execute(folder, leaving)
-        done.put((folder.name, state))
-        return state
-
-    monkeypatch.setattr(worker_module, "execute", and_tell)
-    monkeypatch.setattr(worker_module, "RETRY_S", 0.02)
-    return lambda: done.get(timeout=LIMIT_S)
-
-
-@pytest.fixture
-def new_worker(jobs: Jobs) -> Iterator[Callable[[], Worker]]:
-    """Make workers; all of them end with the test."""
-    made: list[Worker] = []
-
-    def make() -> Worker:
-        made.append(Worker())
-        return made[-1]
-
-    yield make
-    jobs.finish.set()
-    for worker in made:
-        worker.shutdown(LIMIT_S)
-
-
-@pytest.fixture
-def worker(new_worker: Callable[[], Worker]) -> Worker:
-    return new_worker()
+def submit(worker: Worker, name: str, **script: Any) -> Path:
+    """Queue a job and see to it that somebody works."""
+    folder = new_job(name, **script)
+    worker.start()
+    return folder
 
 
 def thread_of(worker: Worker) -> threading.Thread:
-    assert worker._thread is not None
-    return worker._thread
+    return worker._threads[MACHINE]
+
+
+def pid_of(folder: Path) -> int:
+    owner = jobs.written_status(folder).owner
+    assert owner is not None
+    return owner["pid"]
+
+
+def lives(pid: int) -> bool:
+    return owners.process_start(pid) != ""
 
 
 def log_of(folder: Path) -> str:
     return (folder / "log.txt").read_text(encoding="utf-8")
 
 
-# Whatever happens inside a run
+# Whatever happens inside a job
 
-NO_MEMORY = "There was not enough memory at step 1. Choose a smaller batch or shorter inputs and start again."
-FULL = "The disk was full at step 1. Make room, for example by deleting old runs, and start again."
-BROKEN = "The disk could not be read or written at step 1: input/output error. Check the disk and start again."
-UNEXPECTED = "Something unexpected went wrong at step 1 ({}). The run's log has the details."
 
-FAULTS: list[tuple[BaseException, str]] = [
-    (ValueError("a bad value"), UNEXPECTED.format("ValueError")),
-    (DistilleryError("The teacher has nothing to teach."), "The teacher has nothing to teach."),
-    (MemoryError(), NO_MEMORY),
-    (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), NO_MEMORY),
-    (OSError(errno.ENOSPC, "No space left on device"), FULL),
-    (OSError(errno.EIO, "Input/output error"), BROKEN),
-    (RecursionError("too deep"), UNEXPECTED.format("RecursionError")),
-    (SystemExit(3), UNEXPECTED.format("SystemExit")),
-    (KeyboardInterrupt(), UNEXPECTED.format("KeyboardInterrupt")),
-    (Panic("a regular expression"), UNEXPECTED.format("Panic")),
+def test_a_fault_inside_a_job_fails_that_job_and_no_other(worker: Worker, ended: Ended) -> None:
+    """What is said of each fault: test_carry_out.py."""
+    bad = [new_job(f"bad-{place}", fault=name) for place, name in enumerate(stand_in.FAULTS)]
+    worker.start()
+    thread = thread_of(worker)
+    assert [ended() for _ in bad] == [(folder.name, "failed") for folder in bad]
+    for folder, fault in zip(bad, stand_in.FAULTS.values(), strict=True):
+        assert jobs.read_status(folder).step == 1 and not (folder / "results.json").exists()
+        assert "Traceback (most recent call last)" in log_of(folder) and type(fault).__name__ in log_of(folder)
+    finish()
+    good = submit(worker, "good")
+    assert ended() == ("good", "finished")
+    assert thread.is_alive() and thread_of(worker) is thread
+    assert (good / "results.json").exists()
+
+
+CRASHED = "The process crashed at step 1 ({}). What it had saved is kept."
+UNREADABLE = "could no longer be read (a full or failing disk) at step 1 (SIGBUS)"
+SAID = "code 7 and without a word. The log may have the details."
+
+ENDS: list[tuple[dict[str, Any], jobs.State, str, str]] = [
+    (
+        {"signal": "SIGKILL"},
+        "interrupted",
+        "or the system for want of memory, ended the process at step 1 (SIGKILL)",
+        "",
+    ),
+    ({"signal": "SIGSEGV"}, "interrupted", CRASHED.format("SIGSEGV"), "Fatal Python error: Segmentation fault"),
+    ({"signal": "SIGABRT"}, "interrupted", CRASHED.format("SIGABRT"), "Fatal Python error: Aborted"),
+    ({"signal": "SIGBUS"}, "interrupted", UNREADABLE, "Fatal Python error: Bus error"),
+    ({"signal": "SIGUSR1"}, "interrupted", "The process was ended at step 1 (SIGUSR1). What it had saved is kept.", ""),
+    ({"exit": 7}, "failed", f"The process ended at step 1 with {SAID}", "the last words of a library"),
 ]
 
 
-@pytest.mark.parametrize(("fault", "sentence"), FAULTS, ids=lambda value: type(value).__name__)
-def test_a_fault_inside_a_run_fails_that_run_and_no_other(worker, jobs, ended, fault, sentence: str) -> None:
-    jobs.raises["bad"] = fault
-    bad = worker.submit(Settings(), "bad")
-    assert ended() == ("bad", "failed")
-    status = runs.read_status(bad)
-    assert (status.state, status.sentence, status.step) == ("failed", sentence, 1)
-    assert "Traceback (most recent call last)" in log_of(bad) and type(fault).__name__ in log_of(bad)
-    assert runs.read_results(bad) is None
-    thread = thread_of(worker)
-    jobs.finish.set()
-    good = worker.submit(Settings(), "good")
-    assert ended() == ("good", "finished")
-    assert thread.is_alive() and thread_of(worker) is thread
-    assert runs.read_results(good) == {"elapsed_s": 1.0}
+@pytest.mark.parametrize(("script", "state", "sentence", "words"), ENDS, ids=lambda value: str(value)[:24])
+def test_a_process_that_ends_without_a_word_is_spoken_for_and_the_next_job_begins(
+    worker: Worker,
+    ended: Ended,
+    monkeypatch: pytest.MonkeyPatch,
+    script: dict[str, Any],
+    state: jobs.State,
+    sentence: str,
+    words: str,
+) -> None:
+    # Another test may let the system kill for memory at this very moment.
+    monkeypatch.setattr(processes, "killed_for_memory", lambda: 0)
+    folder, next_one = new_job("a-dies", **script), new_job("b-next")
+    finish()
+    worker.start()
+    assert [ended(), ended()] == [("a-dies", state), ("b-next", "finished")]
+    status = jobs.written_status(folder)
+    assert status.state == state and sentence in status.sentence and status.step == 1
+    assert words in (log_of(folder) if words else "") and jobs.read_status(next_one).state == "finished"
+    assert not lives(pid_of(folder)) and not lives(pid_of(next_one)), "the memory of a job goes with its process"
 
 
-def test_values_that_cannot_be_fetched_any_more_do_not_hide_the_failure(worker, jobs, ended, monkeypatch) -> None:
-    """As after a broken GPU: what was waiting on the device fails a second time when the run is closed."""
-
-    def broken(settings: Settings, student: Path, teachers: Path, recorder: Any, *_: Any) -> dict[str, Any]:
-        recorder.stage("student", 10)
-        recorder.step(1, {"loss": torch.tensor(0.5)}, 1e-4, 32)
-        for terms in ({"loss": torch.tensor(0.5)}, {"loss": torch.tensor(0.5), "soft": torch.tensor(0.5)}):
-            recorder.step(2, terms, 1e-4, 64)
-        raise RuntimeError("device-side assert triggered")
-
-    monkeypatch.setattr(job, "run_job", broken)
-    folder = worker.submit(Settings(), "bad")
-    assert ended() == ("bad", "failed")
-    assert "RuntimeError" in runs.read_status(folder).sentence and "device-side assert" in log_of(folder)
-    assert thread_of(worker).is_alive()
-
-
-def test_a_run_whose_folder_is_removed_ends_and_is_not_made_again(worker, jobs, ended) -> None:
-    folder = worker.submit(Settings(), "removed")
-    assert jobs.began.get(timeout=LIMIT_S) == "removed"
-    # Renamed first: deleting file by file would race with the run that writes them.
+def test_a_job_whose_folder_is_removed_ends_and_is_not_made_again(worker: Worker, ended: Ended, until: Until) -> None:
+    folder = submit(worker, "removed")
+    until(lambda: begun() == ["removed"])
+    # Renamed first: deleting file by file would race with the job that writes them.
     shutil.rmtree(folder.rename(storage.home() / "rubbish"))
-    assert ended() == ("removed", "failed")
+    assert ended() == ("removed", None)
     assert not folder.exists() and thread_of(worker).is_alive()
 
 
-def test_a_run_that_cannot_even_begin_fails_and_the_next_one_starts(worker, jobs, ended) -> None:
-    blocked = runs.create_run(Settings(), "blocked")
+def test_a_job_that_cannot_even_begin_fails_and_the_next_one_starts(worker: Worker, ended: Ended) -> None:
+    blocked = new_job("blocked")
     (blocked / "metrics.jsonl").mkdir()
-    jobs.finish.set()
+    finish()
     worker.start()
     assert ended() == ("blocked", "failed")
-    assert runs.read_status(blocked).state == "failed" and "IsADirectoryError" in log_of(blocked)
-    worker.submit(Settings(), "next")
+    assert jobs.read_status(blocked).state == "failed" and "IsADirectoryError" in log_of(blocked)
+    submit(worker, "next")
     assert ended() == ("next", "finished")
 
 
-def test_a_run_that_cannot_be_written_at_all_stays_in_the_queue(worker, jobs, ended, monkeypatch) -> None:
-    """A disk that is full to the last byte: looked at again later, not in a busy loop."""
-    folder = runs.create_run(Settings(), "later")
+def test_a_job_that_cannot_be_written_at_all_stays_in_the_queue(worker, ended: Ended, monkeypatch) -> None:
+    """A disk that is full to the last byte: looked at again later, not in a busy loop, and no process is left."""
+    folder = new_job("later")
     waits: list[float] = []
-    really = worker._leaving.wait
+    states: list[str | None] = []
+    made: list[int] = []
+    really, start = worker._leaving.wait, JobProcess.start
 
     def wait(timeout: float) -> bool:
         waits.append(timeout)
+        states.append(jobs.state_of(folder))
         if len(waits) == 3:
-            monkeypatch.setattr(runs, "write_status", write_status)
+            monkeypatch.setattr(jobs, "write_status", write_status)
         return really(0)
+
+    def started(command: list[str]) -> JobProcess:
+        process = start(command)
+        made.append(process.popen.pid)
+        return process
 
     def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    write_status = runs.write_status
-    monkeypatch.setattr(runs, "write_status", full)
+    write_status = jobs.write_status
+    monkeypatch.setattr(JobProcess, "start", started)
+    monkeypatch.setattr(jobs, "write_status", full)
     monkeypatch.setattr(worker._leaving, "wait", wait)
-    jobs.finish.set()
+    finish()
     worker.start()
-    assert [ended() for _ in range(4)] == [("later", "failed")] * 3 + [("later", "finished")]
-    assert waits == [worker_module.RETRY_S] * 3 and runs.read_status(folder).state == "finished"
-
-
-def test_a_folder_that_is_gone_before_the_run_begins_is_no_error(jobs) -> None:
-    assert execute(runs.runs_root() / "nothing") == "failed"
-    assert not jobs.order and not any(runs.runs_root().iterdir())
-
-
-def test_broken_settings_fail_the_run_with_a_sentence(worker, jobs, ended) -> None:
-    folder = runs.create_run(Settings(), "broken")
-    (folder / "config.json").write_text('{"loss": {"soft": -1}}')
-    worker.start()
-    assert ended() == ("broken", "failed")
-    assert "loss.soft is -1; expected a number from 0 to 100" in runs.read_status(folder).sentence
+    assert ended() == ("later", "finished")
+    assert waits == [queues.RETRY_S] * 3 and states == ["queued"] * 3 and jobs.read_status(folder).state == "finished"
+    assert len(made) == 4 and not any(map(lives, made)) and begun() == ["later"]
 
 
 # One at a time, in order
 
 
-def test_runs_never_overlap_and_start_in_the_order_in_which_they_were_sent(worker, jobs, ended) -> None:
+def test_jobs_never_overlap_and_start_in_the_order_in_which_they_were_sent(worker, ended: Ended, until: Until) -> None:
     """Their names sort the other way round, as when a form was drawn long before it was sent."""
     names = ["c-first", "b-second", "a-third"]
     for name in names:
-        worker.submit(Settings(), name)
-    assert jobs.began.get(timeout=LIMIT_S) == "c-first"
-    assert [folder.name for folder in worker_module.queue()] == names[1:]
-    assert worker_module.active_run().name == "c-first"
-    assert runs.read_status(runs.run_folder("a-third")).state == "queued"
-    jobs.finish.set()
+        submit(worker, name)
+    until(lambda: begun() == ["c-first"])
+    assert [folder.name for folder in kinds.waiting_runs()] == names[1:]
+    active = kinds.active_run()
+    assert active and active.name == "c-first"
+    assert jobs.read_status(storage.runs_root() / "a-third").state == "queued"
+    finish()
     assert [ended() for _ in names] == [(name, "finished") for name in names]
-    assert jobs.order == names and jobs.most_at_once == 1
-    assert worker_module.active_run() is None and worker_module.queue() == []
+    assert begun() == names and most_at_once() == 1
+    assert kinds.active_run() is None and kinds.waiting_runs() == []
 
 
-def test_five_clicks_with_one_id_make_one_run(worker, jobs, ended) -> None:
+def test_five_clicks_with_one_id_make_one_job(worker: Worker, ended: Ended) -> None:
     with ThreadPoolExecutor(5) as pool:
-        folders = set(pool.map(lambda _: worker.submit(Settings(), "one"), range(5)))
+        folders = set(pool.map(lambda _: submit(worker, "one"), range(5)))
     assert len(folders) == 1
-    jobs.finish.set()
+    finish()
     assert ended() == ("one", "finished")
-    worker.submit(Settings(), "one")
-    worker.submit(Settings(), "last")
+    submit(worker, "one")
+    submit(worker, "last")
     assert ended() == ("last", "finished")
-    assert jobs.order == ["one", "last"]
+    assert begun() == ["one", "last"]
 
 
-def test_starting_from_many_pages_at_once_makes_one_thread(worker, jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_starting_from_many_pages_at_once_makes_one_thread_a_lane(worker, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[threading.Thread] = []
+    pause = threading.Event()
 
     class SlowToMake(threading.Thread):
         """Leaves the other pages time to start a thread of their own."""
 
         def __init__(self, **options: Any) -> None:
-            jobs.finish.wait(STEP_S)
+            pause.wait(0.005)
             super().__init__(**options)
             made.append(self)
 
@@ -296,189 +222,225 @@ def test_starting_from_many_pages_at_once_makes_one_thread(worker, jobs, monkeyp
     for page in pages:
         page.join(LIMIT_S)
     worker.start()
-    assert made == [thread_of(worker)] and made[0].daemon
+    assert made == [worker._threads[MACHINE], worker._threads[BESIDE]] and all(thread.daemon for thread in made)
 
 
-def test_two_servers_on_one_folder_train_each_run_once(new_worker, jobs, ended) -> None:
+def test_two_servers_on_one_folder_carry_out_each_job_once(new_worker: Callable[[], Worker], ended: Ended) -> None:
     names = [f"run-{number}" for number in range(4)]
     servers = new_worker(), new_worker()
     for number, name in enumerate(names):
-        servers[number % 2].submit(Settings(), name)
-    jobs.finish.set()
+        submit(servers[number % 2], name)
+    finish()
     assert sorted(ended() for _ in names) == [(name, "finished") for name in names]
-    assert sorted(jobs.order) == names and jobs.most_at_once == 1
+    assert sorted(begun()) == names and most_at_once() == 1
 
 
-@pytest.mark.parametrize("state", ["stopped", "finished"])
-def test_a_run_that_is_over_by_the_time_the_lock_is_reached_is_not_trained(jobs, state: runs.State) -> None:
+def test_a_job_that_is_over_by_the_time_the_lock_is_reached_is_not_begun(worker: Worker, monkeypatch) -> None:
     """Another server had it, or somebody stopped it, since it was found in the queue."""
-    folder = runs.create_run(Settings(), "one")
-    runs.write_status(folder, runs.Status(state, "Over."))
-    jobs.finish.set()
-    assert worker_module.train_alone(folder, threading.Event())
-    assert runs.read_status(folder).state == state and not jobs.order
+    folder, looked = new_job("one"), queue.Queue[str]()
+    jobs.write_status(folder, jobs.Status("finished", "Over."))
+    waiting = iter([[folder]])
+    monkeypatch.setattr(worker._queue, "waiting", lambda lane: next(waiting, []) if lane == MACHINE else [])
+    monkeypatch.setattr(worker._leaving, "wait", lambda _: looked.put("again"))
+    worker.start()
+    assert looked.get(timeout=LIMIT_S) == "again"
+    assert jobs.read_status(folder).sentence == "Over." and not begun()
 
 
-def test_a_run_that_another_process_made_for_itself_is_left_alone(worker, jobs, ended) -> None:
-    reserved = runs.create_run(Settings(), "a-terminal", owner=this_process())
-    jobs.finish.set()
-    worker.submit(Settings(), "mine")
+def test_a_job_that_another_process_made_for_itself_is_left_alone(worker: Worker, ended: Ended) -> None:
+    reserved = new_job("a-terminal", owner=owners.this_process())
+    finish()
+    submit(worker, "mine")
     assert ended() == ("mine", "finished")
-    assert runs.read_status(reserved).state == "queued" and worker_module.queue() == []
+    assert jobs.read_status(reserved).state == "queued" and new_queue().waiting(MACHINE) == []
 
 
-def test_broken_and_foreign_folders_do_not_stop_the_queue(worker, jobs, ended) -> None:
-    (runs.runs_root() / "foreign").mkdir()
-    broken = runs.create_run(Settings(), "broken")
-    (broken / "status.json").write_text("{")
-    jobs.finish.set()
-    worker.submit(Settings(), "good")
+def test_broken_and_foreign_folders_do_not_stop_the_queue(worker: Worker, ended: Ended) -> None:
+    (storage.runs_root() / "foreign").mkdir()
+    (new_job("broken") / "status.json").write_text("{")
+    finish()
+    submit(worker, "good")
     assert ended() == ("good", "finished")
-    assert jobs.order == ["good"]
+    assert begun() == ["good"]
+
+
+def test_a_resumed_job_goes_to_the_end_of_the_queue(worker: Worker, ended: Ended, until: Until) -> None:
+    resumed = submit(worker, "a-resumed")
+    until(lambda: begun() == ["a-resumed"])
+    new_job("b-waits")
+    new_job("c-waits")
+    jobs.request_stop(resumed)
+    until(lambda: jobs.read_status(resumed).state == "stopped")
+    jobs.queue_again(resumed, jobs.WAITING)
+    finish()
+    order = ["a-resumed", "b-waits", "c-waits", "a-resumed"]
+    until(lambda: jobs.read_status(resumed).state == "finished")
+    assert begun() == order and most_at_once() == 1
 
 
 HOLDER = """
 import sys
-from core.runs.worker import machine_lock
-with machine_lock():
+from core.jobs.queue import MACHINE, lane_lock
+with lane_lock(MACHINE):
     print("held", flush=True)
     sys.stdin.read()
 """
 
 
 @pytest.mark.parametrize("end", ["release", "kill"])
-def test_while_another_process_trains_the_worker_waits(worker, jobs, ended, monkeypatch, end: str) -> None:
-    """A real process holds the lock; when it lets go, or is killed, the run begins."""
+def test_while_another_process_works_the_worker_waits(worker, ended: Ended, monkeypatch, end: str) -> None:
+    """A real process holds the lock; when it lets go, or is killed, the job begins."""
     tried: queue.Queue[bool] = queue.Queue()
-    train_alone = worker_module.train_alone
+    begin = worker._begin
 
-    def and_tell(folder: Path, leaving: threading.Event) -> bool:
-        tried.put(result := train_alone(folder, leaving))
-        return result
+    def and_tell(folder: Path) -> JobProcess | None:
+        process = begin(folder)
+        tried.put(process is not None)
+        return process
 
-    monkeypatch.setattr(worker_module, "train_alone", and_tell)
+    monkeypatch.setattr(worker, "_begin", and_tell)
     command = [sys.executable, "-c", HOLDER]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, cwd=storage.PROJECT, env=dict(os.environ), **pipes) as holder:
         try:
             assert holder.stdout.readline() == b"held\n"
-            jobs.finish.set()
-            folder = worker.submit(Settings(), "waits")
+            finish()
+            folder = submit(worker, "waits")
             assert [tried.get(timeout=LIMIT_S) for _ in range(3)] == [False] * 3
-            assert runs.read_status(folder).state == "queued" and not jobs.order
+            assert jobs.read_status(folder).state == "queued" and not begun()
             holder.send_signal(signal.SIGKILL) if end == "kill" else holder.stdin.close()
             assert ended() == ("waits", "finished")
         finally:
             holder.kill()
 
 
+def test_a_deleted_lock_lets_no_second_job_begin(worker: Worker, new_worker, ended: Ended, until: Until) -> None:
+    submit(worker, "first")
+    until(lambda: begun() == ["first"])
+    (storage.runs_root() / f".{MACHINE}.lock").unlink()
+    second, other = new_job("second"), new_worker()
+    tried = threading.Semaphore(0)
+    begin = other._begin
+    other._begin = lambda folder: (begin(folder), tried.release())[0]
+    other.start()
+    assert all(tried.acquire(timeout=LIMIT_S) for _ in range(5))
+    assert begun() == ["first"] and jobs.read_status(second).state == "queued"
+    finish()
+    assert sorted([ended(), ended()]) == [("first", "finished"), ("second", "finished")]
+    assert most_at_once() == 1
+
+
+def test_two_lanes_work_side_by_side(worker: Worker, ended: Ended, until: Until) -> None:
+    submit(worker, "trains")
+    new_job("waits")
+    new_job("file-1", storage.jobs_root())
+    until(lambda: sorted(begun()) == ["file-1", "trains"])
+    new_job("file-2", storage.jobs_root())
+    assert [folder.name for folder in new_queue().waiting(BESIDE)] == ["file-2"]
+    assert most_at_once() == 2
+    finish()
+    assert sorted(ended() for _ in range(4)) == [(name, "finished") for name in ("file-1", "file-2", "trains", "waits")]
+
+
+def test_a_copy_of_the_folder_of_a_job_at_work_belongs_to_nobody(worker: Worker, ended: Ended, until: Until) -> None:
+    folder = submit(worker, "one")
+    until(lambda: jobs.read_status(folder).state == "running")
+    copy = Path(shutil.copytree(folder, folder.with_name("copy")))
+    assert jobs.read_status(folder).state == "running" and jobs.read_status(copy).state == "interrupted"
+    assert new_queue().active(MACHINE) == [folder]
+    jobs.remove(copy)
+    assert not copy.exists() and jobs.read_status(folder).state == "running"
+    finish()
+    assert ended() == ("one", "finished")
+
+
 # Stopping
 
 
-def test_a_stop_ends_the_run_that_trains_and_keeps_what_it_learned(worker, jobs, ended) -> None:
-    folder = worker.submit(Settings(), "one")
-    jobs.began.get(timeout=LIMIT_S)
-    runs.request_stop(folder)
+def test_a_stop_ends_the_job_at_work_and_keeps_what_it_learned(worker: Worker, ended: Ended, until: Until) -> None:
+    folder = submit(worker, "one")
+    until(lambda: jobs.read_status(folder).step >= 1)
+    jobs.request_stop(folder)
     assert ended() == ("one", "stopped")
-    status = runs.read_status(folder)
+    status = jobs.read_status(folder)
     assert status.state == "stopped" and status.sentence.startswith("Stopped by you at step ")
-    assert "of 1000. What the student had learned is kept" in status.sentence
+    assert "of 1000. What was learned is kept" in status.sentence
     assert status.step >= 1 and not (folder / "log.txt").exists()
 
 
-def test_a_stopped_run_in_the_queue_never_begins(worker, jobs, ended) -> None:
-    worker.submit(Settings(), "first")
-    jobs.began.get(timeout=LIMIT_S)
-    waiting = worker.submit(Settings(), "second")
-    worker.submit(Settings(), "third")
-    runs.request_stop(waiting)
-    assert runs.read_status(waiting).state == "stopped"
-    jobs.finish.set()
+def test_a_stopped_job_in_the_queue_never_begins(worker: Worker, ended: Ended, until: Until) -> None:
+    submit(worker, "first")
+    until(lambda: begun() == ["first"])
+    waiting = submit(worker, "second")
+    submit(worker, "third")
+    jobs.request_stop(waiting)
+    assert jobs.read_status(waiting).state == "stopped"
+    finish()
     assert [ended(), ended()] == [("first", "finished"), ("third", "finished")]
-    assert jobs.order == ["first", "third"] and runs.read_status(waiting).state == "stopped"
+    assert begun() == ["first", "third"] and jobs.read_status(waiting).state == "stopped"
 
 
-def test_leaving_keeps_what_was_learned_and_the_queue_for_the_next_server(worker, new_worker, jobs, ended) -> None:
-    folder = worker.submit(Settings(), "first")
-    jobs.began.get(timeout=LIMIT_S)
-    waiting = worker.submit(Settings(), "second")
+def test_a_stop_reaches_an_interruptible_kind_in_the_middle_of_its_work(worker, ended: Ended, until: Until) -> None:
+    folder = new_job("hang-1", storage.jobs_root())
+    worker.start()
+    until(lambda: begun() == ["hang-1"])
+    jobs.request_stop(folder)
+    assert ended() == ("hang-1", "stopped")
+    assert jobs.read_status(folder).sentence == "Stopped by you at step 0 of 0."
+
+
+def test_leaving_keeps_what_was_learned_and_the_queue_for_the_next_server(
+    worker: Worker, new_worker: Callable[[], Worker], ended: Ended, until: Until
+) -> None:
+    folder = submit(worker, "first")
+    until(lambda: jobs.read_status(folder).step >= 1)
+    waiting = submit(worker, "second")
     worker.shutdown(LIMIT_S)
-    assert not thread_of(worker).is_alive()
-    status = runs.read_status(folder)
+    assert not worker.is_working and not lives(pid_of(folder))
+    status = jobs.read_status(folder)
     assert status.state == "stopped" and (folder / "student").is_dir()
     assert status.sentence.startswith("Stopped because the program was closed at step ")
-    assert runs.read_status(waiting).state == "queued" and jobs.order == ["first"]
-    worker.submit(Settings(), "too-late")
-    assert not thread_of(worker).is_alive(), "a server that leaves begins nothing"
-    jobs.finish.set()
+    assert jobs.read_status(waiting).state == "queued" and begun() == ["first"]
+    submit(worker, "too-late")
+    assert not worker.is_working, "a server that leaves begins nothing"
+    finish()
     new_worker().start()
     assert [ended() for _ in range(3)] == [("first", "stopped"), ("second", "finished"), ("too-late", "finished")]
 
 
-def test_leaving_does_not_wait_for_ever(worker, jobs, ended) -> None:
-    """A step that hangs: the server goes after its time, and the daemon thread goes with it."""
-    jobs.deaf = True
-    worker.submit(Settings(), "hangs")
-    jobs.began.get(timeout=LIMIT_S)
+def test_leaving_does_not_wait_for_ever(worker: Worker, ended: Ended, until: Until) -> None:
+    """A step that hangs: the server goes after its time; the job's process goes on until it looks up."""
+    folder = submit(worker, "hangs", is_deaf=True)
+    until(lambda: begun() == ["hangs"])
     worker.shutdown(0.05)
     assert thread_of(worker).is_alive() and thread_of(worker).daemon
-    jobs.finish.set()
+    assert lives(pid_of(folder)) and jobs.read_status(folder).state in jobs.ACTIVE
+    finish()
     assert ended() == ("hangs", "finished")
 
 
-def test_leaving_without_ever_having_trained_is_quick() -> None:
-    Worker().shutdown(LIMIT_S)
+def test_leaving_without_ever_having_worked_is_quick(worker: Worker) -> None:
+    worker.shutdown(LIMIT_S)
+    assert not worker.is_working
 
 
-def test_an_idle_worker_leaves_at_once(worker, jobs, ended) -> None:
-    jobs.finish.set()
-    worker.submit(Settings(), "one")
+def test_an_idle_worker_leaves_at_once(worker: Worker, ended: Ended) -> None:
+    finish()
+    submit(worker, "one")
     ended()
     worker.shutdown(LIMIT_S)
-    assert not thread_of(worker).is_alive()
+    assert not worker.is_working
 
 
-# Memory
-
-
-def tensors() -> int:
-    gc.collect()
-    # By type, since isinstance would ask strange objects what they are, and some answer with a warning.
-    return sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects())
-
-
-@pytest.mark.parametrize("end", ["finished", "failed", "stopped"])
-def test_no_model_and_no_tensor_outlives_its_run(monkeypatch: pytest.MonkeyPatch, end: str) -> None:
-    """Real tiny models: an exception that was kept would keep its frames, and they everything that was computed."""
-    kept: list[weakref.ref] = []
-    build_student, cosine = labels.student_for_labels, labels.hidden_cosine_loss
-
-    def build(teacher: torch.nn.Module, *rest: Any) -> torch.nn.Module:
-        student = build_student(teacher, *rest)
-        kept.extend(weakref.ref(thing) for thing in (teacher, student, *student.parameters()))
-        return student
-
-    def fail(student: torch.Tensor, *_: Any) -> torch.Tensor:
-        kept.append(weakref.ref(student))
-        raise torch.OutOfMemoryError("out of memory")
-
-    monkeypatch.setattr(labels, "student_for_labels", build)
-    monkeypatch.setattr(labels, "hidden_cosine_loss", fail if end == "failed" else cosine)
-    before = tensors()
-    folder = runs.create_run(settings_of(), "one")
-    metrics = folder / "metrics.jsonl"
-    execute(folder, lambda: end == "stopped" and b'"cosine"' in metrics.read_bytes())
-    alive = [reference for reference in kept if reference() is not None]
-    assert runs.read_status(folder).state == end, log_of(folder)
-    assert len(kept) > 20 and not alive
-    assert tensors() == before
-
-
-def test_memory_is_given_back_after_every_end(jobs, monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[str] = []
-    monkeypatch.setattr(execution, "_give_memory_back", lambda: given.append("back"))
-    jobs.raises["bad"] = MemoryError()
-    jobs.finish.set()
-    for name in ("good", "bad"):
-        execute(runs.create_run(Settings(), name))
-    assert given == ["back", "back"]
+def test_a_terminals_job_outlives_a_server_that_leaves(worker: Worker, ended: Ended, until: Until) -> None:
+    folder = new_job("a-terminals", owner=owners.this_process())
+    with subprocess.Popen(stand_in.command(str(folder)), cwd=storage.PROJECT) as terminal:
+        status = jobs.queued(jobs.WAITING, owners.of_folder(owners.process(terminal.pid), folder))
+        jobs.write_status(folder, status)
+        until(lambda: jobs.read_status(folder).step >= 1)
+        worker.start()
+        worker.shutdown(LIMIT_S)
+        assert jobs.read_status(folder).state == "running" and lives(terminal.pid)
+        finish()
+        assert terminal.wait(LIMIT_S) == 0
+    assert jobs.read_status(folder).state == "finished"

@@ -1,0 +1,1 @@
+"""One kind of job: its folder, its owner, its process, and the server's workers."""
