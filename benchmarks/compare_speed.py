@@ -19,8 +19,6 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from core.scoring.background import Task
-
 from core.config import Settings
 from core.data.bundled import read_bundled
 from core.distill.device import choose_compute
@@ -34,6 +32,16 @@ from core.sections import StudentSettings, TeacherSettings, TrainingSettings
 PARTS = 5
 MAX_TOKENS = 128
 LABELS = ("negative", "positive")
+
+
+class Unheard:
+    """Progress that nobody looks at, of work that nobody stops."""
+
+    def report(self, done: int, total: int) -> None:
+        """So much of it is done."""
+
+    def check_stop(self) -> None:
+        """Called between two parts of it."""
 
 
 def main(count: int = 5_000) -> None:
@@ -99,7 +107,7 @@ def _one_by_one(folders: Mapping[str, Path], texts: list[str]) -> None:
 
 
 def _as_a_file(folders: Mapping[str, Path], training: TrainingSettings, texts: list[str]) -> None:
-    answer_file(folders, FileQuestion(texts, None, None, list(range(len(texts))), ()), MAX_TOKENS, training, Task())
+    answer_file(folders, FileQuestion(texts, None, None, list(range(len(texts))), ()), MAX_TOKENS, training, Unheard())
 
 
 if __name__ == "__main__":

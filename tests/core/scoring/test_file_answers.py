@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from core.scoring.background import Stopped, Task
 
+from core.cli import kinds
 from core.data.csv_file import parse_csv
 from core.data.files import DataError
 from core.errors import DistilleryError
+from core.jobs import folder as jobs
+from core.jobs.owner import of_folder, this_process
+from core.jobs.reporter import StopRequested
 from core.models import shelf
 from core.runs.comparable import model_folders
 from core.scoring import file_answers as scoring
+from core.scoring import job
 from core.scoring.answers import answers
 from core.scoring.file_answers import FileAnswers, answer_file, neutral, read_question, to_csv
+from core.scoring.held_out import weights_of
 from core.sections import TrainingSettings
+from core.storage import BrokenRun, jobs_root
 from pages.ui.compare.file import file_table
 from tests.fixtures.compare_page import labelled_run
-from tests.fixtures.small_runs import MASKED, run_once, world_of
+from tests.fixtures.recorded_progress import Recorder
+from tests.fixtures.small_runs import MASKED, listing, run_once, world_of
 
 PLAIN = TrainingSettings(device="cpu", precision="fp32", threads=1)
 NAMES = ("negative", "positive")
@@ -50,10 +60,10 @@ def file_of(*rows: tuple[str, ...], head: tuple[str, ...] = ("text", "label")) -
     return out.getvalue().encode()
 
 
-def ask(run: Path, content: bytes, label: str = "label", task: Task | None = None) -> FileAnswers:
+def ask(run: Path, content: bytes, label: str = "label", progress: Recorder | None = None) -> FileAnswers:
     table = parse_csv(content, "mine.csv")
     question = read_question(table, "text", "", label, NAMES)
-    return answer_file(model_folders(run), question, 32, PLAIN, task or Task())
+    return answer_file(model_folders(run), question, 32, PLAIN, progress or Recorder())
 
 
 def test_every_row_is_answered_as_side_by_side(run):
@@ -106,11 +116,11 @@ def test_pairs_and_scores(home):
     pairs = labelled_run(home, {"source": "glue_folder", "path": "glue", "task": "MRPC"}, labels=2, run_id="1")
     scores = labelled_run(home, {"source": "csv", "path": "a.csv", "label_kind": "score"}, labels=1, run_id="2")
     table = parse_csv(file_of(("warm", "good", "1"), ("dull", "bad", "x"), head=("a", "b", "label")), "mine.csv")
-    found = answer_file(model_folders(pairs), read_question(table, "a", "b", "", NAMES), 32, PLAIN, Task())
+    found = answer_file(model_folders(pairs), read_question(table, "a", "b", "", NAMES), 32, PLAIN, Recorder())
     (said,) = answers(model_folders(pairs), ["warm"], 32, ["good"])
     assert found.said("teacher", 0)[1] == pytest.approx(said.answers["teacher"].confidence, abs=1e-5)
     question = read_question(table, "a", "", "label", ())
-    found = answer_file(model_folders(scores), question, 32, PLAIN, Task())
+    found = answer_file(model_folders(scores), question, 32, PLAIN, Recorder())
     (said,) = answers(model_folders(scores), ["warm"], 32)
     assert found.label_names == () and found.said("student", 0)[1] == pytest.approx(
         said.answers["student"].value, abs=1e-4
@@ -128,19 +138,11 @@ def test_models_of_hidden_words_are_refused_in_words(run):
 def test_stop_keeps_what_was_answered(run, monkeypatch):
     monkeypatch.setattr(scoring, "WINDOW", 2)
 
-    class Impatient(Task):
-        def report(self, done: int, total: int) -> None:
-            if done >= 4:
-                self.stop()
-            super().report(done, total)
-
-    found = ask(run, file_of(*ROWS), task=Impatient())
+    found = ask(run, file_of(*ROWS), progress=Recorder(stop_at=4))
     assert int(found.answered.sum()) == 4 and len(found.rows) == 4
     assert len(list(csv.reader(io.StringIO(to_csv(found, parse_csv(file_of(*ROWS), "a")).decode("utf-8-sig"))))) == 5
-    early = Task()
-    early.stop()
-    with pytest.raises(Stopped):
-        ask(run, file_of(*ROWS), task=early)
+    with pytest.raises(StopRequested):
+        ask(run, file_of(*ROWS), progress=Recorder(stop_at=0))
 
 
 def test_a_run_of_a_gpu_is_asked_on_the_processor():
@@ -152,7 +154,7 @@ def test_bf16_answers_are_near_those_of_fp32(run):
     table = parse_csv(file_of(*ROWS), "mine.csv")
     question = read_question(table, "text", "", "", NAMES)
     half = TrainingSettings(device="cpu", precision="bf16", threads=1)
-    rough = answer_file(model_folders(run), question, 32, half, Task())
+    rough = answer_file(model_folders(run), question, 32, half, Recorder())
     assert rough.precision == "bf16"
     fine = ask(run, file_of(*ROWS), label="")
     for name in fine.answers:
@@ -160,18 +162,152 @@ def test_bf16_answers_are_near_those_of_fp32(run):
 
 
 def test_progress_only_grows_and_ends_at_all_rows(run):
-    class Watched(Task):
-        def __init__(self) -> None:
-            super().__init__()
-            self.seen: list[int] = []
+    progress = Recorder()
+    ask(run, file_of(*[(f"film {number}", "") for number in range(300)]), progress=progress)
+    assert progress.seen == sorted(progress.seen) and progress.seen[-1] == 300 and len(set(progress.seen)) > 5
 
-        def report(self, done: int, total: int) -> None:
-            self.seen.append(done)
-            super().report(done, total)
 
-    task = Watched()
-    ask(run, file_of(*[(f"film {number}", "") for number in range(300)]), task=task)
-    assert task.seen == sorted(task.seen) and task.seen[-1] == 300 and len(set(task.seen)) > 5
+# In the background
+
+
+@pytest.fixture
+def nothing_sent() -> None:
+    """The tests of this module share a home, and with it the files that were sent."""
+    for folder in jobs.folders_in(jobs_root()):
+        jobs.remove(folder)
+
+
+def sent(run: Path, content: bytes = file_of(*ROWS), digest: str = "1") -> Path:
+    """A file whose rows are asked about in the background, as the page does it; the job's folder."""
+    models = model_folders(run)
+    folder = job.file_job(digest, ("text", "", "label"), weights_of(models), 32)
+    job.start_file(folder, content, ("text", "", "label"), NAMES, models, 32, PLAIN)
+    return folder
+
+
+def answered(folder: Path, content: bytes = file_of(*ROWS)) -> FileAnswers | None:
+    return job.read_file_answers(folder, read_question(parse_csv(content, "mine.csv"), "text", "", "label", NAMES))
+
+
+def leave_as(folder: Path, state: jobs.State) -> None:
+    """As if the job had ended so, without the work."""
+    jobs.write_status(folder, replace(jobs.read_status(folder), state=state))
+
+
+@pytest.mark.usefixtures("nothing_sent")
+class TestInTheBackground:
+    def test_the_answers_are_those_of_the_same_question_here(self, run):
+        folder = sent(run)
+        assert kinds.carry_out(folder) == "finished"
+        assert jobs.read_status(folder).sentence == "6 of 6 rows are answered."
+        found, expected = answered(folder), ask(run, file_of(*ROWS))
+        assert list(found.answers) == list(expected.answers) == ["teacher", "student"]
+        for name, rows in expected.answers.items():
+            assert found.answers[name].tolist() == rows.tolist()
+        assert (found.label_names, found.precision) == (NAMES, "fp32") and found.answered.all() and found.elapsed_s > 0
+        assert found.gaps().tolist() == expected.gaps().tolist()
+        assert folder.stat().st_mode & 0o777 == 0o700
+
+    def test_the_same_work_is_done_once(self, run):
+        with ThreadPoolExecutor(8) as tabs:
+            begun = set(tabs.map(lambda _: sent(run).stat().st_ino, range(8)))
+        (folder,) = kinds.queue.waiting(kinds.BESIDE)
+        assert begun == {folder.stat().st_ino}
+
+    def test_what_it_follows_from_names_the_job(self):
+        asked = ("a", ("text", "", ""), {"teacher": "1", "student": "2"}, 32)
+        others = [
+            ("b", *asked[1:]),
+            (asked[0], ("label", "", ""), *asked[2:]),
+            (*asked[:2], {"teacher": "1", "student": "3"}, 32),
+            (*asked[:2], {"student": "2", "teacher": "1"}, 32),
+            (*asked[:3], 64),
+        ]
+        assert len({job.file_job(*each).name for each in (asked, *others)}) == 6
+        assert job.file_job(*asked) == job.file_job(*asked)
+
+    def test_stop_keeps_what_was_answered_and_it_can_be_asked_again(self, run, monkeypatch):
+        monkeypatch.setattr(scoring, "WINDOW", 2)
+        folder = sent(run)
+        wants = iter([False] * 6)
+        state = kinds.carry_out(folder, lambda: next(wants, True))
+        found = answered(folder)
+        assert state == "finished" and 0 < int(found.answered.sum()) < 6
+        assert jobs.read_status(folder).sentence == f"{int(found.answered.sum())} of 6 rows are answered."
+        assert sent(run) == folder and answered(folder) is None, "what is asked anew is not answered yet"
+        assert kinds.carry_out(folder) == "finished" and answered(folder).answered.all()
+
+    def test_stopped_before_a_row_was_answered_it_can_be_asked_again(self, run):
+        folder = sent(run)
+        assert kinds.carry_out(folder, lambda: jobs.request_stop(folder) or False) == "stopped"
+        assert jobs.read_status(folder).sentence == "Stopped by you before anything was answered."
+        assert answered(folder) is None and jobs.state_of(sent(run)) == "queued"
+
+    def test_a_killed_one_says_so_and_can_be_asked_again(self, run):
+        folder = sent(run)
+        gone = of_folder(this_process(), folder) | {"started": "1"}
+        jobs.write_status(folder, jobs.Status("running", "", None, 2, 6, owner=gone))
+        status = jobs.read_status(folder)
+        assert status.state == "interrupted" and "ended at step 2 without saying why" in status.sentence
+        assert answered(folder) is None and jobs.state_of(sent(run)) == "queued"
+
+    def test_a_full_disk_is_a_sentence_and_leaves_nothing_half(self, run, monkeypatch):
+        def fill(file, **arrays):
+            file.write(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        folder = sent(run)
+        with monkeypatch.context() as patch:
+            patch.setattr(np, "savez", fill)
+            assert kinds.carry_out(folder) == "failed"
+        assert jobs.read_status(folder).sentence.startswith("The disk was full. Make room")
+        assert listing(folder) == ["config.json", "log.txt", "status.json", "upload.csv"]
+        assert jobs.state_of(sent(run)) == "queued"
+
+    @pytest.mark.parametrize("content", [b"", b"half", b"PK\x03\x04", "cut", "other rows", "no models"], ids=str)
+    def test_answers_that_somebody_broke_are_a_sentence(self, run, content):
+        folder = sent(run)
+        kinds.carry_out(folder)
+        path = folder / job.ANSWERS
+        with np.load(path) as kept:
+            arrays = dict(kept)
+        if content == "other rows":
+            np.savez(path, **arrays | {"answers-1": arrays["answers-1"][1:]})
+        elif content == "no models":
+            np.savez(path, **arrays | {"models": np.array([], dtype=str)})
+        else:
+            path.write_bytes(path.read_bytes()[:-40] if content == "cut" else content)
+        with pytest.raises(BrokenRun, match="cannot be read any more. Ask again"):
+            answered(folder)
+
+    def test_a_file_goes_with_its_answers_when_enough_others_were_asked_about(self, run):
+        folders = []
+        for number in range(job.KEPT + 2):
+            folders.append(sent(run, digest=str(number)))
+            leave_as(folders[-1], "finished")
+        assert sorted(jobs.folders_in(jobs_root())) == sorted(folders[2:])
+        assert not list(jobs_root().glob(".*")), "it is deleted, not hidden"
+
+    def test_a_file_that_is_being_answered_stays_whatever_else_is_asked(self, run):
+        waiting = sent(run, digest="waiting")
+        for number in range(job.KEPT + 2):
+            leave_as(sent(run, digest=str(number)), "finished")
+        assert waiting.exists()
+
+    def test_a_server_that_starts_deletes_what_an_earlier_one_was_sent(self, run, monkeypatch):
+        monkeypatch.setattr(kinds.worker, "start", lambda: None)
+        over, waiting = sent(run, digest="over"), sent(run, digest="waiting")
+        leave_as(over, "finished")
+        kinds.start()
+        assert jobs.folders_in(jobs_root()) == [waiting]
+
+    def test_a_server_that_ends_deletes_what_it_was_sent(self, run):
+        over = sent(run, digest="over")
+        leave_as(over, "finished")
+        sent(run, digest="waiting")
+        kinds.shutdown(timeout_s=0)
+        kinds.worker._leaving.clear()
+        assert jobs.folders_in(jobs_root()) == []
 
 
 # The download

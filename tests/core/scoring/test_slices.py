@@ -5,32 +5,34 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
-from core.scoring.background import Task, Tasks
 from scipy.stats import binomtest
 
+from core.cli import kinds
 from core.data.labelled import load_labelled
 from core.errors import DistilleryError
+from core.jobs import folder as jobs
+from core.jobs.owner import of_folder, this_process
 from core.models import shelf
 from core.runs import folder as runs
 from core.runs.comparable import model_folders
-from core.scoring import background, held_out, held_out_words
+from core.scoring import held_out, held_out_words, job
 from core.scoring.answers import answers
 from core.scoring.held_out import HeldOut, ask_held_out, read_held_out
 from core.scoring.held_out_words import ask_held_out_words, read_held_out_words
 from core.scoring.slices import has_negation, seldom_words, slice_rows, slices_of, wilson
 from core.sections import TrainingSettings
-from core.storage import write_json
+from core.storage import jobs_root, write_json
 from pages.ui.compare.lost import headline
+from tests.fixtures.recorded_progress import Recorder
 from tests.fixtures.serving import ROOT
-from tests.fixtures.small_runs import MASKED, run_once, world_of
+from tests.fixtures.small_runs import MASKED, listing, run_once, world_of
 
-WAIT_S = 60
 PLAIN = TrainingSettings(device="cpu", precision="fp32", threads=1)
 
 
@@ -50,8 +52,7 @@ def words(run: Path) -> Path:
 
 def asked(run: Path) -> HeldOut:
     """Both models' answers, asked on this thread."""
-    task: Task[HeldOut] = Task()
-    return ask_held_out(runs.read_settings(run), run, model_folders(run), PLAIN, task)
+    return ask_held_out(runs.read_settings(run), run, model_folders(run), PLAIN, Recorder())
 
 
 # Shares
@@ -143,7 +144,7 @@ def test_answers_are_kept_for_these_weights_and_no_others(run, monkeypatch):
 
 def test_the_hidden_words_are_those_that_the_result_counts(words):
     folders = model_folders(words)
-    found = ask_held_out_words(runs.read_settings(words), words, folders, PLAIN, Task())
+    found = ask_held_out_words(runs.read_settings(words), words, folders, PLAIN, Recorder())
     results = json.loads((words / "results.json").read_text())
     everything = found.by_slice()[0]
     assert everything.count == results["examples"]
@@ -194,41 +195,67 @@ def test_data_that_has_changed_since_is_refused(run):
 # Work in the background
 
 
-def test_the_same_work_is_done_once():
-    tasks, calls = Tasks(), []
-
-    def work(task: Task) -> int:
-        calls.append(task)
-        task.report(1, 1)
-        return len(calls)
-
-    first = tasks.start("a", work)
-    assert tasks.start("a", work) is first and first.wait(WAIT_S)
-    assert tasks.start("a", work) is first and (first.state, first.result, len(calls)) == ("finished", 1, 1)
+@pytest.fixture
+def unasked(run: Path) -> Path:
+    """The run without kept answers, and no job that ever asked about it."""
+    (run / held_out.FILE).unlink(missing_ok=True)
+    for folder in jobs.folders_in(jobs_root()):
+        jobs.remove(folder)
+    return run
 
 
-def test_one_piece_of_work_at_a_time():
-    tasks, second_begun = Tasks(), threading.Event()
-    first = tasks.start("a", lambda task: second_begun.wait(0.3))
-    second = tasks.start("b", lambda task: second_begun.set())
-    assert first.wait(WAIT_S) and second.wait(WAIT_S)
-    assert first.result is False and second_begun.is_set(), "the second waits until the first has ended"
+def begin(run: Path) -> Path:
+    """As the page does it; the job's folder."""
+    folder = job.held_out_job(run.name, held_out.weights_of(model_folders(run)))
+    job.start_held_out(folder, run.name, PLAIN)
+    return folder
 
 
-def test_stop_ends_it_and_it_can_begin_anew():
-    tasks, begun = Tasks(), threading.Event()
+def test_the_same_work_is_done_once(unasked):
+    with ThreadPoolExecutor(8) as tabs:
+        begun = set(tabs.map(lambda _: begin(unasked).stat().st_ino, range(8)))
+    (folder,) = kinds.queue.waiting(kinds.BESIDE)
+    assert begun == {folder.stat().st_ino}
+    assert kinds.carry_out(folder) == "finished" and jobs.read_status(folder).share == 1.0
+    kept = read_held_out(unasked, model_folders(unasked))
+    assert kept.texts == asked(unasked).texts and listing(folder) == ["config.json", "status.json"]
 
-    def work(task: Task) -> None:
-        begun.set()
-        while True:
-            task.check_stop()
 
-    task = tasks.start("a", work)
-    assert begun.wait(WAIT_S)
-    task.stop()
-    assert task.wait(WAIT_S) and task.state == "stopped" and task.result is None
-    again = tasks.start("a", lambda task: "done")
-    assert again is not task and again.wait(WAIT_S) and again.result == "done"
+def test_hidden_words_are_asked_about_in_the_same_way(words):
+    (words / held_out_words.FILE).unlink(missing_ok=True)
+    assert kinds.carry_out(begin(words)) == "finished"
+    assert read_held_out_words(words, model_folders(words)) is not None
+
+
+def test_one_piece_of_work_at_a_time_beside_a_training(unasked, words):
+    first, second = begin(unasked), begin(words)
+    training = runs.create_run(runs.read_settings(unasked), "20261122-140000-eeee")
+    assert kinds.queue.waiting(kinds.BESIDE) == [first, second], "in the order in which they were asked"
+    with kinds.queue.turn(first) as is_first, kinds.queue.turn(second) as is_second:
+        assert is_first and not is_second, "the second waits until the first has ended"
+        with kinds.queue.turn(training) as may_train:
+            assert may_train
+    with kinds.queue.turn(second) as is_second:
+        assert is_second
+    jobs.remove(training)
+
+
+def test_stop_ends_it_and_it_can_begin_anew(unasked):
+    folder = begin(unasked)
+    assert kinds.carry_out(folder, lambda: jobs.request_stop(folder) or False) == "stopped"
+    assert jobs.read_status(folder).sentence == "Stopped by you before anything was answered."
+    assert read_held_out(unasked, model_folders(unasked)) is None
+    assert jobs.state_of(begin(unasked)) == "queued"
+    assert kinds.carry_out(folder) == "finished"
+    assert read_held_out(unasked, model_folders(unasked)) is not None
+
+
+def test_a_killed_one_says_so_and_can_begin_anew(unasked):
+    folder = begin(unasked)
+    gone = of_folder(this_process(), folder) | {"started": "1"}
+    jobs.write_status(folder, jobs.Status("running", "", owner=gone))
+    assert jobs.state_of(folder) == "interrupted" and "without saying why" in jobs.read_status(folder).sentence
+    assert jobs.state_of(begin(unasked)) == "queued"
 
 
 @pytest.mark.parametrize(
@@ -239,23 +266,23 @@ def test_stop_ends_it_and_it_can_begin_anew():
         (MemoryError(), "memory"),
     ],
 )
-def test_a_failure_is_a_sentence(error, reason):
-    def work(task: Task) -> None:
+def test_a_failure_is_a_sentence_and_it_can_begin_anew(unasked, monkeypatch, error, reason):
+    def fail(*_):
         raise error
 
-    task = Tasks().start("a", work)
-    assert task.wait(WAIT_S) and task.state == "failed" and reason in task.reason
-
-
-def test_only_the_newest_results_are_remembered():
-    tasks = Tasks(kept=2)
-    for key in "abcd":
-        assert tasks.start(key, lambda task: key).wait(WAIT_S)  # noqa: B023  it has ended before the next begins
-    assert tasks.find("a") is None and tasks.find("d") is not None
+    monkeypatch.setattr(held_out, "ask_held_out", fail)
+    folder = begin(unasked)
+    assert kinds.carry_out(folder) == "failed"
+    sentence = jobs.read_status(folder).sentence
+    assert reason in sentence and "at step" not in sentence
+    assert type(error).__name__ in (folder / "log.txt").read_text()
+    if type(error) is ZeroDivisionError:
+        assert f"log.txt in jobs/{folder.name} has the details" in sentence
+    assert jobs.state_of(begin(unasked)) == "queued"
 
 
 def test_importing_needs_no_torch():
-    names = ("background", "held_out", "held_out_words", "file_answers", "inside", "slices")
+    names = ("job", "held_out", "held_out_words", "file_answers", "inside", "slices")
     code = f"import sys\nfor name in {names}: __import__(f'core.scoring.{{name}}')\nsys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=300).returncode == 0
-    assert background.KEPT
+    assert job.KEPT
