@@ -105,7 +105,7 @@ class Worker:
                 return None
             try:
                 return self._launcher.launch(folder, lambda pid: _announce(folder, pid))
-            except OSError as error:
+            except (OSError, DistilleryError) as error:
                 log.error("job %s cannot begin: %s", folder.name, error)
                 return None
 

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -444,3 +444,84 @@ def test_a_terminals_job_outlives_a_server_that_leaves(worker: Worker, ended: En
         finish()
         assert terminal.wait(LIMIT_S) == 0
     assert jobs.read_status(folder).state == "finished"
+
+
+# A server that was killed
+
+SERVER = """
+from core.jobs.worker import Worker
+from tests.fixtures.job_stand_in import new_launcher, new_queue
+Worker(new_queue(), new_launcher()).start()
+input()
+"""
+
+
+@pytest.fixture
+def orphan(until: Until) -> Iterator[Path]:
+    """A job at work whose server was killed with SIGKILL."""
+    folder = new_job("orphan")
+    with subprocess.Popen([sys.executable, "-c", SERVER], cwd=storage.PROJECT, stdin=subprocess.PIPE) as server:
+        until(lambda: jobs.read_status(folder).step >= 1)
+        server.kill()
+    yield folder
+    finish()
+    until(lambda: not lives(pid_of(folder)))
+
+
+def test_a_job_outlives_its_killed_server_and_the_next_one_waits_for_it(
+    orphan: Path, worker: Worker, ended: Ended, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting, tried = new_job("waits"), queue.Queue[JobProcess | None]()
+    begin = worker._begin
+    monkeypatch.setattr(worker, "_begin", lambda folder: (process := begin(folder), tried.put(process))[0])
+    step = jobs.read_status(orphan).step
+    worker.start()
+    assert [tried.get(timeout=LIMIT_S) for _ in range(5)] == [None] * 5
+    until(lambda: jobs.read_status(orphan).step > step)
+    assert kinds.active_run() == orphan and jobs.read_status(waiting).state == "queued"
+    finish()
+    assert ended() == ("waits", "finished")
+    assert jobs.read_status(orphan).state == "finished"
+    assert begun() == ["orphan", "waits"] and most_at_once() == 1
+
+
+def test_an_adopted_job_can_be_stopped_and_the_next_one_begins(orphan: Path, worker: Worker, until: Until) -> None:
+    waiting = new_job("waits")
+    worker.start()
+    jobs.request_stop(orphan)
+    until(lambda: jobs.read_status(orphan).state == "stopped" and jobs.read_status(waiting).state == "running")
+    assert jobs.read_status(orphan).sentence.startswith("Stopped by you at step ") and begun() == ["orphan", "waits"]
+
+
+def test_an_adopted_job_that_dies_is_interrupted_and_the_next_one_begins(orphan, worker, ended: Ended) -> None:
+    new_job("waits")
+    worker.start()
+    os.kill(pid_of(orphan), signal.SIGKILL)
+    finish()
+    assert ended() == ("waits", "finished")
+    assert jobs.read_status(orphan).state == "interrupted"
+
+
+def test_a_server_that_leaves_lets_an_adopted_job_save_too(orphan: Path, worker: Worker) -> None:
+    worker.start()
+    worker.shutdown(LIMIT_S)
+    status = jobs.read_status(orphan)
+    assert status.state == "stopped" and status.sentence.startswith("Stopped because the program was closed at step ")
+
+
+@pytest.mark.parametrize("how", ["deleted", "garbled"])
+def test_a_job_that_goes_as_it_is_begun_does_not_end_the_worker(worker, ended: Ended, monkeypatch, how: str) -> None:
+    gone, launch = new_job("a-goes"), worker._launcher.launch
+
+    def go_first(folder: Path, announce: Callable[[int], None]) -> JobProcess:
+        if folder == gone:
+            jobs.remove(folder) if how == "deleted" else (folder / "status.json").write_text("{")
+        return launch(folder, announce)
+
+    monkeypatch.setattr(worker._launcher, "launch", go_first)
+    finish()
+    worker.start()
+    thread = thread_of(worker)
+    new_job("b-next")
+    assert ended() == ("b-next", "finished")
+    assert thread_of(worker) is thread and thread.is_alive() and begun() == ["b-next"]
