@@ -29,9 +29,8 @@ LIMIT_S = 60.0
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with world_of(tmp_path_factory.mktemp("home")) as home:
-        execute(new_run("teacher-first"))
+def world(tmp_path_factory: pytest.TempPathFactory, teachers: Path) -> Iterator[Path]:
+    with world_of(tmp_path_factory.mktemp("home"), teachers) as home:
         execute(new_run("unbroken"))
         yield home
 

@@ -324,11 +324,11 @@ def test_teachers_that_score_nearly_alike_are_named_together(still):
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def world(tmp_path_factory: pytest.TempPathFactory, teachers: Path) -> Iterator[Path]:
     """A home with three real runs: a copied student, the control without a teacher, and one with random weights."""
     from tests.fixtures.small_runs import run_once, world_of  # loads torch, which nothing else here needs
 
-    with world_of(tmp_path_factory.mktemp("world")) as home:
+    with world_of(tmp_path_factory.mktemp("world"), teachers) as home:
         run_once("20261122-100000-aaaa", "name=Copied")
         run_once("20261122-110000-aaaa", "name=Control", "loss.soft=0", "loss.cosine=0")
         run_once("20261122-120000-aaaa", "name=Random", "student.initial_weights=random")
