@@ -21,6 +21,7 @@ from core.errors import DistilleryError
 from core.failures import why_it_failed
 from core.glue.settings import GlueSettings
 from core.runs import folder as runs
+from core.runs.events import read_events
 from core.runs.owner import this_process
 from core.runs.resume import rewind
 from core.runs.tensorboard import refresh_tensorboard
@@ -117,6 +118,9 @@ def _train(folder: Path, settings: Settings, recorder: Recorder) -> str:
     checkpoints = folder / "checkpoints"
     resumed, predicted = checkpoints.exists(), estimate.plan(settings)
     results = run_job(settings, folder / "student", cache_root() / "teachers", recorder, checkpoints)
+    # A run that was cut off behind its teacher's stage finds the teacher that it has taught itself.
+    taught = any(event.get("stage") == "teacher" for event in read_events(folder / "metrics.jsonl", kind="stage")[0])
+    results["teacher_from_cache"] = results["teacher_from_cache"] and not taught
     write_json(folder / "results.json", results)
     # Only now: until the results are on the disk the checkpoints are what the run can go on from.
     shutil.rmtree(checkpoints, ignore_errors=True)
