@@ -3,8 +3,9 @@
     python -m benchmarks.faults [PART ...] [--keep FILE]
 
 Parts: kills, calls, everywhere, cuts, kept, lines, leaving, starts, inputs, texts, hosts, network, phases (all unless
-told). Prints one table in Markdown and ends with status 1 if anything did not survive. `--keep` adds the rows to a JSON file and prints
-all that it holds, so that the parts can be run one at a time. The short forms of the same are in `tests/faults/`.
+told). Prints one table in Markdown and ends with status 1 if anything did not survive. `--keep` adds the rows to a JSON
+file and prints all that it holds, so that the parts can be run one at a time. The short forms of the same are in
+`tests/faults/`.
 """
 
 from __future__ import annotations
