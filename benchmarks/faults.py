@@ -2,9 +2,10 @@
 
     python -m benchmarks.faults [PART ...] [--keep FILE]
 
-Parts: kills, calls, cuts, lines, leaving, starts, inputs, texts, hosts, network, phases (all unless told). Prints one
-table in Markdown and ends with status 1 if anything did not survive. `--keep` adds the rows to a JSON file and prints
-all that it holds, so that the parts can be run one at a time. The short forms of the same are in `tests/faults/`.
+Parts: kills, calls, everywhere, cuts, kept, lines, leaving, starts, inputs, texts, hosts, network, phases (all unless
+told). Prints one table in Markdown and ends with status 1 if anything did not survive. `--keep` adds the rows to a JSON
+file and prints all that it holds, so that the parts can be run one at a time. The short forms of the same are in
+`tests/faults/`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-LIMIT_S = 3600
+LIMIT_S = 14_400
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,21 @@ def calls(folder: Path) -> list[Row]:
     return [Row("fault at each system call of a save", report.tried, survived, each, "none known to test it")]
 
 
+def everywhere(folder: Path) -> list[Row]:
+    """SIGKILL and a full disk at every call by which a whole run changes a file."""
+    from tests.faults.saves import may_trace
+
+    name, others = "fault at each call of a whole run that changes a file", "none known to test it"
+    if reason := may_trace():
+        return [Row(name, 0, 0, f"not tried: {reason}", others)]
+    found = module("tests.faults.whole_run", str(folder), "1")
+    for line in found["bad"]:
+        print(line, file=sys.stderr)
+    each = ", ".join(f"{fault} {count}" for fault, count in found["by_fault"].items())
+    notes = f"{each}; weights, optimiser, metrics, results and what is kept equal an unbroken run's"
+    return [Row(name, found["tried"], found["tried"] - len(found["bad"]), notes, others)]
+
+
 def cuts(folder: Path) -> list[Row]:
     """Power cuts, and the same cuts of a save that never syncs."""
     from tests.faults import saves
@@ -96,6 +112,33 @@ def cuts(folder: Path) -> list[Row]:
         raise SystemExit("the save without fsync lost nothing: the power cuts prove nothing")
     others = "Orbax: 1 state, mocked; HF Trainer and torch.save: no fsync"
     return [Row("power cut, disk states", report.tried, report.tried - len(report.bad), notes, others)]
+
+
+def kept(folder: Path) -> list[Row]:
+    """Power cuts and damaged files of what is kept between runs."""
+    import torch
+
+    from tests.faults import kept as trials
+    from tests.fixtures.small_runs import world_of
+
+    torch.set_num_threads(1)
+    with world_of(folder / "cuts"):
+        report = trials.power_cuts(trials.log_of_keeping())
+    with world_of(folder / "damaged"):
+        damaged = trials.damage_every_file()
+    for line in (*report.bad, *damaged.bad):
+        print(line, file=sys.stderr)
+    each = ", ".join(f"{how} {count}" for how, count in damaged.by_fault.items())
+    return [
+        Row(
+            "power cut, states of the cache",
+            report.tried,
+            report.tried - len(report.bad),
+            "teacher, answers, word pieces, pace",
+            "–",
+        ),
+        Row("damaged file in the cache", damaged.tried, damaged.tried - len(damaged.bad), each, "–"),
+    ]
 
 
 def lines(folder: Path) -> list[Row]:
@@ -241,7 +284,11 @@ def phases(folder: Path) -> list[Row]:
 
 
 PARTS: dict[str, Callable[[Path], list[Row]]] = {
-    part.__name__: part for part in (kills, calls, cuts, lines, leaving, starts, inputs, texts, hosts, network, phases)
+    part.__name__: part
+    for part in (
+        *(kills, calls, everywhere, cuts, kept, lines),
+        *(leaving, starts, inputs, texts, hosts, network, phases),
+    )
 }
 
 

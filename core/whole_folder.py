@@ -24,7 +24,8 @@ from core.storage import parse_json, sync
 MANIFEST = "manifest.json"
 FORMAT = 1
 BUILDING = ".building-"
-CHUNK = 1 << 22
+CHUNK = 1 << 20
+LARGEST_WRITE = 1 << 30
 LARGEST_MANIFEST = 1_000_000
 
 
@@ -34,19 +35,20 @@ class HashedFile:
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
         self._digest = hashlib.sha256()
+        self._waiting = bytearray()
 
     def write(self, content: bytes | memoryview) -> None:
-        """Append, in pieces; nothing is copied."""
-        rest = memoryview(content)
-        for start in range(0, len(rest), CHUNK):
-            piece = rest[start : start + CHUNK]
-            self._digest.update(piece)
-            # A disk that is nearly full takes a part and says so; only the next write is an error.
-            while piece:
-                piece = piece[os.write(self._descriptor, piece) :]
+        """Append. What is large goes to the disk from where it is; small pieces are gathered."""
+        if len(self._waiting) + len(content) > CHUNK:
+            self._flush()
+        if len(content) > CHUNK:
+            self._put(memoryview(content))
+        else:
+            self._waiting += content
 
     def close(self, durable: bool) -> str:
         """Finish the file, on the disk if it has to be; returns its SHA-256."""
+        self._flush()
         if durable:
             os.fsync(self._descriptor)
         return self._digest.hexdigest()
@@ -54,6 +56,16 @@ class HashedFile:
     def release(self) -> None:
         """Let go of the descriptor."""
         os.close(self._descriptor)
+
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, bytearray()
+        self._put(memoryview(waiting))
+
+    def _put(self, content: memoryview) -> None:
+        self._digest.update(content)
+        while content:
+            # A disk that is nearly full takes a part and says so; only the next write is an error.
+            content = content[os.write(self._descriptor, content[:LARGEST_WRITE]) :]
 
 
 class Building:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from filelock import FileLock
 
 from tests.fixtures.serving import Server, launch
 
@@ -65,6 +66,21 @@ def nothing_trains(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(kinds, "start", lambda: None)
     monkeypatch.setattr(warm_up, "begin", lambda: None)
+
+
+@pytest.fixture(scope="session")
+def teachers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the trained teachers of the small runs, for `world_of`: made once, whichever process is first."""
+    from tests.fixtures.small_runs import train_teachers
+
+    own = tmp_path_factory.getbasetemp()
+    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "teachers"
+    with FileLock(f"{shared}.lock"):
+        if not shared.exists():
+            making = own / "teachers-in-the-making"
+            train_teachers(making)
+            making.rename(shared)
+    return shared
 
 
 @pytest.fixture(scope="session")

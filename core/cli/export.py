@@ -16,6 +16,7 @@ from core.cli.carry_out import carry_out, leave_on_signals
 from core.cli.terminal import clean_up_on_ctrl_c
 from core.cli.which import run_meant
 from core.errors import DistilleryError
+from core.failures import is_disk_full, why_it_failed
 from core.jobs.folder import remove
 from core.jobs.owner import this_process
 
@@ -116,6 +117,9 @@ def _write(path: Path, write: Callable[[BinaryIO], object]) -> None:
             write(file)
         os.replace(part, path)
     except OSError as error:
+        part.unlink(missing_ok=True)
+        if is_disk_full(error):
+            raise DistilleryError(why_it_failed(error)) from error
         raise DistilleryError(f"{path} cannot be written: {error.strerror or error}.") from error
     finally:
         part.unlink(missing_ok=True)

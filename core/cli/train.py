@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,6 +18,7 @@ from core.cli.report import report
 from core.cli.terminal import takes_every_character
 from core.cli.which import run_or_job_meant
 from core.config import Objective, Settings, starting_point
+from core.errors import DistilleryError
 from core.jobs.owner import this_process
 from core.runs import folder as runs
 from core.runs.resume import request_resume
@@ -64,15 +66,27 @@ def _print_settings(options: argparse.Namespace) -> int:
 
 def _distil(options: argparse.Namespace) -> int:
     settings = _settings(options)
+    _say_what_is_odd(settings)
     leaving = leave_on_signals()
     folder = runs.create_run(settings, runs.new_run_id(), owner=this_process())
     return carry_out_and_report(folder, leaving)
+
+
+def _say_what_is_odd(settings: Settings) -> None:
+    """Labels that look alike, texts that contradict each other: said before anything learns from them."""
+    from core.data.labelled import remarks_on
+
+    if settings.objective == "labels":
+        with suppress(DistilleryError):  # the run says what is wrong
+            for sentence in remarks_on(settings.data):
+                print(sentence, file=sys.stderr, flush=True)
 
 
 def _ablation(options: argparse.Namespace) -> int:
     from core.cli.ablation import carry_out_all
 
     settings = _settings(options)
+    _say_what_is_odd(settings)
     return carry_out_all(settings, leave_on_signals())
 
 

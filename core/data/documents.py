@@ -16,7 +16,7 @@ import numpy as np
 from core.data.bundled import read_bundled
 from core.data.csv_file import read_csv
 from core.data.csv_labels import text_columns
-from core.data.files import DataError, as_path, decode, file_name, read_bytes, shown, unreadable
+from core.data.files import DataError, as_path, decode, file_name, file_size, is_folder, read_bytes, shown, unreadable
 from core.data.glue import read_glue
 from core.data.hub import read_hub
 from core.data.part import same_words
@@ -54,20 +54,26 @@ def load_documents(settings: DataSettings) -> Documents:
     Raises DistilleryError if the data is missing, cannot be used, or holds too few documents to split.
     """
     texts, notes = _READERS[settings.source](settings)
-    texts = [text for text in texts if text.strip()]
-    unique = list({same_words(text): text for text in reversed(texts)}.values())[::-1]
-    if len(unique) < len(texts):
-        notes += (f"Repeated texts were left out: {len(texts) - len(unique):,}.",)
-    if len(unique) < FEWEST_DOCUMENTS:
-        raise DataError(
-            f"The data holds {len(unique)} different texts; at least {FEWEST_DOCUMENTS} are needed to keep some for "
-            "validation and test. Add more text; in plain text, a blank line separates documents."
-        )
+    unique, copies = without_copies(texts)
+    if copies:
+        notes += (f"Repeated texts were left out: {copies:,}.",)
     order = np.random.default_rng(settings.split_seed).permutation(len(unique))[: settings.max_examples]
     held_out = min(MOST_HELD_OUT, max(1, round(HELD_OUT_SHARE * len(order))))
     validation, test, train = np.split(order, [held_out, 2 * held_out])
     parts = [[piece for i in np.sort(part) for piece in cut(unique[i], LONGEST)] for part in (train, validation, test)]
     return Documents(*parts, notes=notes)
+
+
+def without_copies(texts: list[str]) -> tuple[list[str], int]:
+    """The different texts, blank ones left out, and how many were copies. Raises DataError if too few are left."""
+    texts = [text for text in texts if text.strip()]
+    unique = list({same_words(text): text for text in reversed(texts)}.values())[::-1]
+    if len(unique) < FEWEST_DOCUMENTS:
+        raise DataError(
+            f"The data holds {len(unique)} different texts; at least {FEWEST_DOCUMENTS} are needed to keep some for "
+            "validation and test. Add more text; in plain text, a blank line separates documents."
+        )
+    return unique, len(texts) - len(unique)
 
 
 def cut(text: str, longest: int) -> list[str]:
@@ -89,7 +95,7 @@ def text_files(settings: DataSettings) -> list[Path]:
     Links to folders are not followed. Raises DataError if there is none.
     """
     path = as_path(settings.path)
-    if not path.is_dir():
+    if not is_folder(path):
         return [path]
 
     def fail(error: OSError) -> None:
@@ -126,16 +132,22 @@ def _csv(settings: DataSettings) -> tuple[list[str], tuple[str, ...]]:
 
 
 def _plain_text(settings: DataSettings) -> tuple[list[str], tuple[str, ...]]:
-    files = text_files(settings)
-    size = sum(path.stat().st_size for path in files if path.exists())
+    files = [path for path, _ in sized_text_files(settings)]
+    return split_text(settings, [decode(read_bytes(path), file_name(path)) for path in files])
+
+
+def sized_text_files(settings: DataSettings) -> list[tuple[Path, int]]:
+    """The text files and their sizes in bytes. Raises DataError as `text_files`, or if they are too large together."""
+    files = [(path, file_size(path)) for path in text_files(settings)]
+    size = sum(size for _, size in files)
     if size > MOST_TEXT:
         raise DataError(f"The text has {size / 1e6:,.0f} MB; at most {MOST_TEXT / 1e6:,.0f} MB are read. Name less.")
-    return split_text(settings, [decode(read_bytes(path), file_name(path)) for path in files])
+    return files
 
 
 def split_text(settings: DataSettings, texts: list[str]) -> tuple[list[str], tuple[str, ...]]:
     """The documents in plain texts and a note where they had to be cut smaller. Raises DataError if there are none."""
-    documents = _paragraphs(texts)
+    documents = paragraphs(texts)
     if not documents:
         raise DataError(f"{shown(settings.path, 300)} holds no text. Name a file with text in it.")
     if len(documents) >= FEWEST_DOCUMENTS:
@@ -148,7 +160,7 @@ def split_text(settings: DataSettings, texts: list[str]) -> tuple[list[str], tup
     return pieces, (note,)
 
 
-def _paragraphs(texts: list[str]) -> list[str]:
+def paragraphs(texts: list[str]) -> list[str]:
     """The paragraphs between blank lines, each on one line."""
     ends = [text.replace("\0", "\ufffd").replace("\r\n", "\n").replace("\r", "\n") for text in texts]
     documents = [" ".join(document.split()) for text in ends for document in _BLANK_LINE.split(text)]

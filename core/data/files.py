@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import codecs
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,11 +22,16 @@ DATA_ROOTS = "DISTILLERY_DATA_ROOTS"
 MAX_BYTES = 1_000_000_000
 """Largest file that is read: all of it is held in memory. The largest of GLUE's has about 430 MB."""
 
-_UTF16_UTF32 = (
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
+LEAST = 8192
+"""Bytes of a file that say what it is, if it is not text; never fewer are read of its beginning."""
+
+_Decode = Callable[[bytes, str, bool], tuple[str, int]]
+
+_UTF16_UTF32: tuple[tuple[bytes, str, _Decode], ...] = (
+    (codecs.BOM_UTF32_LE, "UTF-32", codecs.utf_32_decode),
+    (codecs.BOM_UTF32_BE, "UTF-32", codecs.utf_32_decode),
+    (codecs.BOM_UTF16_LE, "UTF-16", codecs.utf_16_decode),
+    (codecs.BOM_UTF16_BE, "UTF-16", codecs.utf_16_decode),
 )
 
 _KINDS = (
@@ -60,11 +68,24 @@ def as_path(typed: str, field: str = "data.path") -> Path:
     except (RuntimeError, UnicodeEncodeError) as error:
         raise unreadable(path, ValueError()) from error
     check_allowed(path, field)
-    try:
-        path.exists()
-    except OSError as error:
-        raise unreadable(path, error) from error  # a name longer than any file system takes, or a folder that is closed
+    is_there(path)
     return path
+
+
+def is_there(path: Path) -> bool:
+    """True if there is such a file or folder.
+
+    Raises DataError if that cannot be known: a name longer than any file system takes, a closed folder, a bad disk.
+    """
+    try:
+        return path.exists()
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def is_folder(path: Path) -> bool:
+    """True if there is such a folder; errors as `is_there`."""
+    return is_there(path) and path.is_dir()
 
 
 def check_allowed(path: Path, field: str) -> None:
@@ -92,34 +113,66 @@ def file_name(path: Path) -> str:
     return shown(path.name, 80)[1:-1]
 
 
-def open_plain(path: Path) -> BinaryIO:
-    """A plain file, open for reading. Raises DataError if it is missing, a folder, a pipe or not to be read."""
+@contextmanager
+def open_plain(path: Path) -> Iterator[BinaryIO]:
+    """A plain file, open for reading.
+
+    Raises DataError if it is missing, a folder, a pipe or not to be read, also where that shows while it is read.
+    """
     # Asked again for a file in a folder that was typed: it may be a link that leads out.
     check_allowed(path, file_name(path))
     try:
-        return open_plain_file(path)
+        file = open_plain_file(path)
     except NotPlain as error:
         raise DataError(f"{shown(str(path), 300)} is a pipe or a device, not a plain file. Name a file.") from error
     except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
+    try:
+        with file:
+            yield file
+    except OSError as error:  # a bad disk, a network drive that has gone
         raise unreadable(path, error) from error
 
 
 def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
     """All bytes of a plain file. Raises DataError as `open_plain`, or if it is larger than `limit` bytes."""
     with open_plain(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        if size > limit:
-            raise DataError(
-                f"{file_name(path)} has {_size(size)}, more than the {_size(limit)} that are read. "
-                "Keep a part of it in a file of its own."
-            )
+        _size_within(file, limit, path)
         return file.read(limit)
 
 
-def read_head(path: Path, count: int) -> tuple[bytes, int]:
-    """The first `count` bytes of a plain file and its size in bytes; errors as `open_plain`."""
+@dataclass(frozen=True)
+class Beginning:
+    """The text in the first `read` of a file's `size` bytes, in whole characters."""
+
+    text: str
+    read: int
+    size: int
+
+    @property
+    def is_whole(self) -> bool:
+        """True if it is the whole file."""
+        return self.read == self.size
+
+
+def read_beginning(path: Path, count: int, name: str, limit: int = MAX_BYTES, whole_lines: bool = False) -> Beginning:
+    """The text in about the first `count` bytes of a plain file.
+
+    With `whole_lines` it ends with a line feed, wherever that comes; a file without any is read to its end.
+    Raises DataError as reading and decoding the whole file would, for what is wrong as far as it is read.
+    """
     with open_plain(path) as file:
-        return file.read(count), os.fstat(file.fileno()).st_size
+        size = _size_within(file, limit, path)
+        head = file.read(max(count, LEAST))
+        text, used = _decoded(head, name, whole=len(head) >= size)
+        while whole_lines and len(head) < size and "\n" not in text:
+            more = file.read(len(head))
+            head, size = head + more, size if more else len(head)  # it may have been cut meanwhile
+            text, used = _decoded(head, name, whole=len(head) >= size)
+    if len(head) >= size:
+        return Beginning(text, len(head), len(head))
+    kept = text[: text.rfind("\n") + 1] if whole_lines else text
+    return Beginning(kept, round(used * len(kept) / len(text)) if text else used, size)
 
 
 def read_lines_across(path: Path, count: int, places: int = 3) -> list[bytes]:
@@ -133,6 +186,12 @@ def read_lines_across(path: Path, count: int, places: int = 3) -> list[bytes]:
             part = file.read(count)
             parts.append(part[: part.rfind(b"\n") + 1])
     return parts
+
+
+def file_size(path: Path) -> int:
+    """The size of a plain file in bytes; errors as `open_plain`."""
+    with open_plain(path) as file:
+        return os.fstat(file.fileno()).st_size
 
 
 def unreadable(path: Path, error: OSError | ValueError) -> DataError:
@@ -154,40 +213,34 @@ def decode(content: bytes, name: str) -> str:
 
     Raises DataError naming what the file really is, or the first line that is not UTF-8.
     """
-    for mark, encoding in _UTF16_UTF32:
+    return _decoded(content, name, whole=True)[0]
+
+
+def _decoded(content: bytes, name: str, whole: bool) -> tuple[str, int]:
+    """The text, and how many bytes it is: of what is not the whole file, a character cut at its end is left out."""
+    for mark, encoding, decode_marked in _UTF16_UTF32:
         if content.startswith(mark):
             try:
-                return content.decode(encoding)
+                return decode_marked(content, "strict", whole)
             except UnicodeDecodeError as error:
-                raise DataError(f"{name} begins like {encoding.upper()} but is not. Save it as UTF-8.") from error
+                raise DataError(f"{name} begins like {encoding} but is not. Save it as UTF-8.") from error
     if kind := foreign_kind(content):
         raise DataError(f"{name} is {kind}, not text. Save it as plain text in UTF-8 and name that file.")
+    plain = content.removeprefix(codecs.BOM_UTF8)
     try:
-        return content.decode("utf-8-sig")
+        text, used = codecs.utf_8_decode(plain, "strict", whole)
     except UnicodeDecodeError as error:
-        # The codec counts after the mark; lines are counted the same with or without it.
-        line = error.object[: error.start].count(b"\n") + 1
+        line = plain[: error.start].count(b"\n") + 1
         raise DataError(
-            f"{name}, line {line}: this is not UTF-8 (byte 0x{error.object[error.start]:02x}). Save the file as UTF-8."
+            f"{name}, line {line}: this is not UTF-8 (byte 0x{plain[error.start]:02x}). Save the file as UTF-8."
         ) from error
-
-
-def decode_head(head: bytes, size: int, name: str) -> str:
-    """The text in the first bytes of a file of `size` bytes, to the end of a line where that is possible."""
-    if len(head) >= size:
-        return decode(head, name)
-    for mark, encoding in _UTF16_UTF32:
-        if head.startswith(mark):
-            return head[: len(head) // 4 * 4].decode(encoding, "replace")
-    end = head.rfind(b"\n") + 1
-    # Of a line longer than the head, the last character may be cut: at most three bytes of it are here.
-    return decode(head[:end], name) if end else decode(head[:-4], name)
+    return text, used + len(content) - len(plain)
 
 
 def foreign_kind(content: bytes) -> str:
     """What a file is that is no text, by its first bytes; empty where it may be text."""
     if content.startswith(b"PK\x03\x04"):
-        return "an Excel workbook (xlsx)" if b"xl/" in content[:1_000_000] else "a ZIP archive"
+        return "an Excel workbook (xlsx)" if b"xl/" in content[:LEAST] else "a ZIP archive"
     for magic, kind in _KINDS:
         if content.startswith(magic):
             return kind
@@ -195,7 +248,7 @@ def foreign_kind(content: bytes) -> str:
     if start.startswith((b"<!doctype html", b"<html")):
         return "a web page (HTML)"
     # A NUL here and there is a slip; one in every few bytes is no text in any encoding that could be told.
-    sample = content[:4096]
+    sample = content[:LEAST]
     return "a binary file or UTF-16 without its mark" if sample.count(0) > len(sample) / 10 else ""
 
 
@@ -203,6 +256,16 @@ def shown(text: str, limit: int = 60) -> str:
     """Foreign text in a message: short, in quotes, with nothing in it that could break a line or a terminal."""
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
     return "'" + "".join(character if character.isprintable() else "\ufffd" for character in cut) + "'"
+
+
+def _size_within(file: BinaryIO, limit: int, path: Path) -> int:
+    size = os.fstat(file.fileno()).st_size
+    if size > limit:
+        raise DataError(
+            f"{file_name(path)} has {_size(size)}, more than the {_size(limit)} that are read. "
+            "Keep a part of it in a file of its own."
+        )
+    return size
 
 
 def _size(count: int) -> str:

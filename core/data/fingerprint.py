@@ -10,7 +10,7 @@ from pathlib import Path
 from core.data import hub
 from core.data.bundle import MOVIE_REVIEWS
 from core.data.documents import text_files
-from core.data.files import as_path, open_plain
+from core.data.files import as_path, is_there, open_plain
 from core.data.glue import TASKS, task_folder, train_file
 from core.sections import DataSettings
 
@@ -42,7 +42,7 @@ def _glue_files(root: Path, name: str) -> list[tuple[str, Path]]:
     task = TASKS[name]
     folder = task_folder(root, task)
     # Not every split needs the development set, so it counts where it is.
-    dev = [folder / file for file in task.dev_files if (folder / file).exists()][:1]
+    dev = [folder / file for file in task.dev_files if is_there(folder / file)][:1]
     return [(file.name, file) for file in (train_file(root, task), *dev)]
 
 

@@ -12,7 +12,17 @@ import numpy as np
 
 from core.data.csv_file import lines_of
 from core.data.csv_labels import number
-from core.data.files import DataError, as_path, decode, read_bytes, shown
+from core.data.files import (
+    Beginning,
+    DataError,
+    as_path,
+    decode,
+    is_folder,
+    is_there,
+    read_beginning,
+    read_bytes,
+    shown,
+)
 from core.data.part import Part
 from core.sections import DataSettings
 
@@ -116,15 +126,15 @@ def read_glue(settings: DataSettings, with_dev: bool = True) -> GlueTexts:
 
 def task_folder(root: Path, task: Task) -> Path:
     """The task's folder below the GLUE folder, or the GLUE folder itself if it is called like the task."""
-    if (root / task.name).is_dir():
+    if is_folder(root / task.name):
         return root / task.name
-    if root.name == task.name and root.is_dir():
+    if root.name == task.name and is_folder(root):
         return root
-    if not root.is_dir():
+    if not is_folder(root):
         raise DataError(
             f"There is no folder {shown(str(root), 300)}. Name the one that holds {task.name}/ in data.path."
         )
-    present = [name for name in TASKS if (root / name).is_dir()]
+    present = [name for name in TASKS if is_folder(root / name)]
     has = f"it has {', '.join(present)}" if present else "it has no GLUE task at all"
     raise DataError(
         f"The GLUE folder {shown(str(root), 300)} has no {task.name}/; {has}. "
@@ -153,11 +163,19 @@ def read_tsv(path: Path, task: Task) -> tuple[Part, tuple[str, ...]]:
 
 def parse_tsv(text: str, name: str, task: Task) -> tuple[Part, tuple[str, ...]]:
     """The examples in the text of a file, with errors and notes as `read_tsv`."""
-    reader = _Rows(name, task)
-    for line, row in enumerate(lines_of(text), 1):
-        if row := row.rstrip("\r\n"):
-            reader.add(line, row.split("\t"))
+    reader = _Rows.of(text, name, task)
     return reader.part(), reader.notes()
+
+
+def sample_tsv(path: Path, task: Task, count: int) -> tuple[Part, Beginning]:
+    """The examples in about the first `count` bytes of a file, at least one; errors as `read_tsv`."""
+    name = f"{task.name}/{path.name}"
+    while True:
+        beginning = read_beginning(path, count, name, whole_lines=True)
+        reader = _Rows.of(beginning.text, name, task)
+        if beginning.is_whole or reader.has_any:
+            return reader.part(), beginning
+        count = 4 * max(count, beginning.read)
 
 
 class _Rows:
@@ -170,6 +188,18 @@ class _Rows:
         self._labels: list[float] = []
         self._numbers = {value: i for i, value in enumerate(task.labels)}
         self._unlabelled = self._short = 0
+
+    @classmethod
+    def of(cls, text: str, name: str, task: Task) -> _Rows:
+        rows = cls(name, task)
+        for line, row in enumerate(lines_of(text), 1):
+            if row := row.rstrip("\r\n"):
+                rows.add(line, row.split("\t"))
+        return rows
+
+    @property
+    def has_any(self) -> bool:
+        return bool(self._labels)
 
     def add(self, line: int, fields: list[str]) -> None:
         if not self._columns:
@@ -238,7 +268,7 @@ class _Rows:
 
 def _one_of(folder: Path, task: Task, names: tuple[str, ...]) -> Path:
     for name in names:
-        if (folder / name).exists():
+        if is_there(folder / name):
             return folder / name
     raise DataError(
         f"There is no {task.name}/{names[0]} in the GLUE folder {shown(str(folder.parent), 300)}. "

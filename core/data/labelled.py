@@ -15,7 +15,7 @@ from core.data.csv_labels import labelled_csv
 from core.data.glue import LEAK, GlueTexts, read_glue
 from core.data.hub import read_hub
 from core.data.part import LabelledData, Part
-from core.data.splits import official_split, random_split
+from core.data.splits import official_split, random_split, without_copies_noted
 from core.errors import DistilleryError
 from core.sections import DataSettings
 
@@ -37,6 +37,17 @@ def load_labelled(settings: DataSettings) -> LabelledData:
         raise DistilleryError("Plain text has no labels to learn. Choose other data, or the objective masked words.")
     part = read_bundled(settings.source)
     return random_split(LABEL_NAMES, part, settings.max_examples, settings.split_seed)
+
+
+def remarks_on(settings: DataSettings) -> tuple[str, ...]:
+    """What a person should know about a file of labelled texts before it is learned; reads all of it.
+
+    Raises DistilleryError as `load_labelled`, for what is wrong before the texts are split.
+    """
+    if settings.source != "csv":
+        return ()
+    texts = labelled_csv(settings)
+    return texts.notes + without_copies_noted(texts.label_names, texts.part)[1]
 
 
 def majority_share(labels: NDArray[np.int64]) -> float:

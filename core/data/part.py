@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Part:
-    """Texts and their labels, one for one: classes as numbers from 0, or scores. `pairs` are the second texts."""
+    """Texts and their labels, one for one: classes as numbers from 0, or scores. `pairs` are the second texts.
+
+    `lines` says where each begins in the file that a person named; None where there is none.
+    """
 
     texts: list[str]
     labels: NDArray[np.int64] | NDArray[np.float32]
     pairs: list[str] | None = None
+    lines: list[int] | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -22,7 +26,8 @@ class Part:
     def take(self, examples: NDArray[np.int64]) -> Part:
         """The named examples, in the order named."""
         pairs = None if self.pairs is None else [self.pairs[i] for i in examples]
-        return Part([self.texts[i] for i in examples], self.labels[examples], pairs)
+        lines = None if self.lines is None else [self.lines[i] for i in examples]
+        return Part([self.texts[i] for i in examples], self.labels[examples], pairs, lines)
 
     def joined(self, other: Part) -> Part:
         """This part, then the other one."""

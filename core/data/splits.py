@@ -20,23 +20,22 @@ def random_split(names: tuple[str, ...], part: Part, most: int | None, seed: int
 
     Raises DistilleryError if there is nothing to learn, or too little to split.
     """
-    part, copies = without_copies(part)
+    part, note = without_copies_noted(names, part)
     part = limited(names, part, most, seed)
-    _check(names, part)
+    check_labels(names, part, note)
     train, held_out = _drawn(names, part, part, seed, test_size=2 * HELD_OUT_SHARE)
     validation, test = _drawn(names, held_out, part, seed, test_size=0.5)
-    return LabelledData(names, train, validation, test, notes=_copies_note(copies))
+    return LabelledData(names, train, validation, test, notes=note)
 
 
 def official_split(names: tuple[str, ...], part: Part, test: Part, most: int | None, seed: int) -> LabelledData:
     """All of `test` as it is; of `part`, without copies of each other or of `test`, a tenth for validation."""
-    part, copies = without_copies(part)
+    part, notes = without_copies_noted(names, part)
     part, in_test = _without_texts_of(part, test)
     part = limited(names, part, most, seed)
-    _check(names, part)
+    check_labels(names, part, notes)
     watched = min(round(HELD_OUT_SHARE * len(part)), MOST_WATCHED)
     train, validation = _drawn(names, part, part, seed, test_size=watched)
-    notes = _copies_note(copies)
     if in_test:
         notes += (f"Examples of the training file that are also in the test set were left out: {in_test:,}.",)
     return LabelledData(names, train, validation, test, notes=notes)
@@ -50,6 +49,34 @@ def without_copies(part: Part) -> tuple[Part, int]:
     return (part, 0) if len(kept) == len(part) else (part.take(kept), len(part) - len(kept))
 
 
+def without_copies_noted(names: tuple[str, ...], part: Part) -> tuple[Part, tuple[str, ...]]:
+    """The same, and what has to be said about it: how many were left out, and which of them contradict the first."""
+    kept, copies = without_copies(part)
+    if not copies:
+        return kept, ()
+    note = f"Repeated texts were left out: {copies:,}."
+    against = _contradictions(part)
+    if against:
+        kind = "label" if names else "score"
+        first, repeats = against[0]
+        where = f", for example {_where(names, part, repeats)} against {_where(names, part, first)}"
+        few = "1 of them carries" if len(against) == 1 else f"{len(against):,} of them carry"
+        note += f" {few} another {kind} than the first with this text{where}. Only the first counts."
+    return kept, (note,)
+
+
+def _contradictions(part: Part) -> list[tuple[int, int]]:
+    """Each example whose text an earlier one has with another label, behind the first that has it."""
+    first: dict[tuple[str, ...], int] = {}
+    pairs = [(first.setdefault(key, i), i) for i, key in enumerate(part.keys())]
+    return [(before, after) for before, after in pairs if part.labels[before] != part.labels[after]]
+
+
+def _where(names: tuple[str, ...], part: Part, example: int) -> str:
+    label = shown(names[int(part.labels[example])]) if names else f"{part.labels[example]:g}"
+    return f"line {part.lines[example]:,} ({label})" if part.lines else f"{label} for {shown(part.texts[example], 40)}"
+
+
 def limited(names: tuple[str, ...], part: Part, most: int | None, seed: int) -> Part:
     """At most `most` of the examples, drawn at random with the classes in the same shares."""
     if not most or most >= len(part):
@@ -57,11 +84,15 @@ def limited(names: tuple[str, ...], part: Part, most: int | None, seed: int) -> 
     return _drawn(names, part, part, seed, train_size=most)[0]
 
 
-def _check(names: tuple[str, ...], part: Part) -> None:
+def check_labels(names: tuple[str, ...], part: Part, notes: tuple[str, ...] = ()) -> None:
+    """Raise DistilleryError if a class or every difference is missing; `notes` are what was left out, and why."""
+    why = " ".join(("", *notes))
     if len(np.unique(part.labels)) < 2:
-        raise DistilleryError("All examples carry the same label, so there is nothing to learn. Choose other data.")
+        left = " that are left" if notes else ""
+        advice = "Correct the labels" if "another" in why else "Choose other data"
+        raise DistilleryError(f"All examples{left} carry the same label, so there is nothing to learn.{why} {advice}.")
     if names and np.bincount(part.labels, minlength=len(names)).min() == 0:
-        raise _cannot_split(names, part)
+        raise _cannot_split(names, part, why)
 
 
 def _drawn(names: tuple[str, ...], part: Part, whole: Part, seed: int, **size: float) -> tuple[Part, Part]:
@@ -77,13 +108,18 @@ def _drawn(names: tuple[str, ...], part: Part, whole: Part, seed: int, **size: f
     return part.take(first), part.take(second)
 
 
+def learned_beside(part: Part, test: Part) -> Part:
+    """The part without copies of each other or of the test set."""
+    return _without_texts_of(without_copies(part)[0], test)[0]
+
+
 def _without_texts_of(part: Part, other: Part) -> tuple[Part, int]:
     known = set(other.keys())
     kept = np.array([i for i, key in enumerate(part.keys()) if key not in known], dtype=np.int64)
     return (part, 0) if len(kept) == len(part) else (part.take(kept), len(part) - len(kept))
 
 
-def _cannot_split(names: tuple[str, ...], part: Part) -> DistilleryError:
+def _cannot_split(names: tuple[str, ...], part: Part, why: str = "") -> DistilleryError:
     if not names:
         return DistilleryError(f"{len(part)} examples, copies not counted, are too few to split. Add more.")
     counts = np.bincount(part.labels, minlength=len(names))
@@ -91,9 +127,5 @@ def _cannot_split(names: tuple[str, ...], part: Part) -> DistilleryError:
     label = shown(names[rare])
     return DistilleryError(
         f"Too few examples to split: of the label {label} there are {counts[rare]} among {len(part):,}, copies "
-        "not counted. Add examples of it, or raise data.max_examples."
+        f"not counted.{why} Add examples of it, or raise data.max_examples."
     )
-
-
-def _copies_note(count: int) -> tuple[str, ...]:
-    return (f"Repeated texts were left out: {count:,}.",) if count else ()

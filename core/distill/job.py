@@ -54,6 +54,8 @@ def run_job(
     keeper = Keeper(checkpoints, settings.training.checkpoint_every, facts, recorder, _as_today)
     session = Session(settings, compute, recorder, keeper)
     objective = OBJECTIVES[settings.objective](session)
+    for note in objective.notes:
+        recorder.note(note)
     kept = (teachers / key / "model").exists()
     teacher = load_or_make(teachers / key / "model", objective.tokenizer, lambda: teach_teacher(session, objective))
     teacher.to(compute.device)

@@ -28,6 +28,7 @@ from core.distill.recorder import Recorder
 from core.errors import DistilleryError
 from core.kept_arrays import NewRows, OpenRows, read_array, write_array
 from core.scoring.predict import BATCH, inputs_of
+from core.storage import sync
 from core.whole_folder import damage, hashes_of, remove, sweep, whole_folder
 
 ANSWERS = "answers"
@@ -133,6 +134,8 @@ def _ask(asked: Asked, made_of: dict[str, Any], kept: Path, recorder: Recorder) 
             logits = _ask_all(asked, lambda first, rows: None, recorder)
         with building.file(LOGITS) as file:
             write_array(file, logits)
+    # The name of the folder of all answers too, which may be new.
+    sync(kept.parents[1])
 
 
 def _ask_all(asked: Asked, tell: TellRows, recorder: Recorder) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ from core.distill.objective import Objective
 from core.distill.session import Session
 from core.errors import DistilleryError
 from core.models.saved import ModelError, load_model, save_model
+from core.storage import sync
 
 SCORES = 3
 
@@ -52,6 +53,9 @@ def load_or_make(
         model = make()
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         save_model(model, tokenizer, folder)
+        # The names of new folders too: a student's checkpoints will rely on this teacher.
+        for place in (folder.parents[1], folder.parents[2]):
+            sync(place)
     return model.requires_grad_(False).eval()
 
 

@@ -11,16 +11,16 @@ from functools import lru_cache
 from pathlib import Path
 
 from core.data.bundled import LABEL_NAMES, read_bundled
-from core.data.files import DataError, as_path, decode_head, read_head, shown
+from core.data.files import DataError, as_path, shown
 from core.data.fingerprint import data_fingerprint
 from core.data.glue import (
     MNLI_MISMATCHED,
     TASKS,
     Task,
     dev_file,
-    parse_tsv,
     read_glue,
     read_tsv,
+    sample_tsv,
     task_folder,
     train_file,
 )
@@ -180,6 +180,4 @@ def _names(task: Task) -> tuple[str, ...]:
 
 
 def _check_head(path: Path, task: Task) -> None:
-    head, size = read_head(path, HEAD_BYTES)
-    name = f"{task.name}/{path.name}"
-    parse_tsv(decode_head(head, size, name), name, task)
+    sample_tsv(path, task, HEAD_BYTES)

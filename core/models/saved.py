@@ -50,6 +50,8 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
 
     The folder appears complete or not at all.
     """
+    for leftover in folder.parent.glob(f".{folder.name}.*"):
+        shutil.rmtree(leftover)  # of a process that was killed while it saved
     building = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     try:
         model.save_pretrained(building)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from core import libraries
 from core.config import Settings
 from core.errors import DistilleryError
+from core.jobs.events import read_events
 from core.jobs.folder import Status
 from core.jobs.reporter import Reporter
 from core.runs import folder as runs
@@ -59,6 +60,9 @@ def _train(folder: Path, settings: Settings, reporter: Reporter) -> None:
     with FolderRecorder(reporter, rewind(folder, settings)) as recorder:
         resumed, predicted = checkpoints.exists(), estimate.plan(settings)
         results = run_job(settings, folder / "student", cache_root() / "teachers", recorder, checkpoints)
+    # A run that was cut off behind its teacher's stage finds the teacher that it has taught itself.
+    taught = any(event.get("stage") == "teacher" for event in read_events(folder / "metrics.jsonl", kind="stage")[0])
+    results["teacher_from_cache"] = results["teacher_from_cache"] and not taught
     write_json(folder / "results.json", results)
     if not resumed:
         _remember_pace(settings, predicted, results)

@@ -10,6 +10,7 @@ from core.numbers import plural
 from pages.ui import form
 from pages.ui.complaints import show_problems
 from pages.ui.draft import Draft
+from pages.ui.text import as_label
 
 PLACES = {
     "glue_folder": "the folder with SST-2, MRPC and so on inside",
@@ -40,6 +41,8 @@ def show_data(draft: Draft) -> None:
             f"{'' if draft.texts.exact else 'About '}{numbers.whole(draft.texts.examples)} examples, "
             f"{draft.texts.pieces:.3g} word pieces in one on average."
         )
+        for remark in draft.texts.remarks:
+            st.warning(as_label(remark, 1000))
 
 
 def show_teacher(draft: Draft) -> None:

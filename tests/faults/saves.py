@@ -292,7 +292,7 @@ def power_cuts(log: Log, folder: Path, limit: int = 10**9) -> Report:
     report, chance, seen = Report(), random.Random(0), set()
     for end in range(len(log.operations) + 1):
         committed = max((step for step, at in log.returned.items() if at <= end), default=0)
-        for state in _states(log, end, chance):
+        for state in states(log, end, chance):
             key = (committed, tuple(sorted(state.items(), key=lambda item: item[0])))
             if key in seen or report.tried >= limit:
                 continue
@@ -309,7 +309,7 @@ State = dict[str, bytes | None]
 FILE_STATES = ("full", "empty", "first byte", "half", "all but the last byte", "zeros", "noise", "half, then zeros")
 
 
-def _states(log: Log, end: int, chance: random.Random) -> Iterator[State]:
+def states(log: Log, end: int, chance: random.Random) -> Iterator[State]:
     """Every state of the disk after a power cut behind `end` operations, or 64 of them."""
     open_names = _open_changes(log, end)
     synced = {log_name for kind, log_name in (o[:2] for o in log.operations[:end]) if kind == "sync"}

@@ -55,9 +55,8 @@ def test_a_disk_that_can_only_be_read_is_named(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[Path]:
-    with world_of(tmp_path) as home:
-        carry_out(new_run("teacher-first"))
+def world(tmp_path: Path, teachers: Path) -> Iterator[Path]:
+    with world_of(tmp_path, teachers) as home:
         yield home
 
 
@@ -90,6 +89,6 @@ def test_a_run_whose_folder_is_renamed_stops_and_makes_no_other(world: Path, mon
 
     monkeypatch.setattr(FolderRecorder, "step", step_then_rename)
     assert carry_out(folder) == "failed"
-    assert not folder.exists() and [path.name for path in runs_root().glob("[!.]*")] == ["teacher-first"]
+    assert not folder.exists() and [path.name for path in runs_root().glob("[!.]*")] == []
     assert (elsewhere / "checkpoints" / "student-00000006" / "manifest.json").exists()
     assert runs.read_settings(elsewhere)

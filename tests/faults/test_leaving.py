@@ -13,8 +13,8 @@ from tests.fixtures.small_runs import world_of
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[Path]:
-    with world_of(tmp_path) as home:
+def world(tmp_path: Path, teachers: Path) -> Iterator[Path]:
+    with world_of(tmp_path, teachers) as home:
         leaving.prepare(home)
         yield home
 

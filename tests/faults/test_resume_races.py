@@ -30,9 +30,8 @@ LIMIT_S = 120.0
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with world_of(tmp_path_factory.mktemp("home")) as home:
-        carry_out(new_run("teacher-first"))
+def world(tmp_path_factory: pytest.TempPathFactory, teachers: Path) -> Iterator[Path]:
+    with world_of(tmp_path_factory.mktemp("home"), teachers) as home:
         carry_out(new_run("unbroken"))
         yield home
 

@@ -38,9 +38,9 @@ SIDEWAYS = """() => [document.documentElement, document.querySelector('[data-tes
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def world(tmp_path_factory: pytest.TempPathFactory, teachers: Path) -> Iterator[Path]:
     """A home with three real finished runs: labels, the control of the same teacher, and masked words."""
-    with world_of(tmp_path_factory.mktemp("home")) as home:
+    with world_of(tmp_path_factory.mktemp("home"), teachers) as home:
         run_once(LABELS, "student.layers=3", 'name="Three layers"')
         run_once(CONTROL, "student.layers=2", 'name="Alone"', *NO_TEACHER)
         run_once(WORDS, *MASKED, "student.layers=3", 'name="Words"')

@@ -273,7 +273,7 @@ def glue(tmp_path: Path) -> Path:
     folder = tmp_path / "glue" / "SST-2"
     folder.mkdir(parents=True)
     for name, count in (("train.tsv", 300), ("dev.tsv", 40)):
-        rows = [f"a film of kind {number}\t{number % 2}" for number in range(count)]
+        rows = [f"a film of kind {number} in {name}\t{number % 2}" for number in range(count)]
         (folder / name).write_text("\n".join(["sentence\tlabel", *rows]) + "\n")
     return folder.parent
 
@@ -294,6 +294,19 @@ def test_a_table_is_looked_at_before_the_start(table):
     press(at, "Start")
     data = runs.read_settings(made_runs()[0]).data
     assert data == DataSettings(source="csv", path=str(table), text_column="subject", label_column="kind")
+
+
+def test_labels_that_look_alike_and_texts_that_contradict_are_announced_before_the_start(tmp_path: Path):
+    rows = [f"text {number},{('Good', 'good')[number % 2]}" for number in range(60)]
+    (tmp_path / "mine.csv").write_text("\n".join(("text,label", *rows, "TEXT 3,Good")), encoding="utf-8")
+    at = choose(open_page(DISTIL), "data", "source", "csv")
+    choose(at, "data", "path", str(tmp_path / "mine.csv"))
+    alike, against = (each.value.replace("\\", "") for each in at.warning)
+    assert alike.startswith(
+        "The labels 'Good' (31 rows, first in line 2) and 'good' (30 rows, first in line 3) look alike"
+    )
+    assert against.startswith("Repeated texts were left out: 1. 1 of them carries another label")
+    assert not button(at, "Start").disabled and not at.error
 
 
 def test_only_the_fields_of_the_chosen_data_are_shown():
@@ -334,7 +347,9 @@ def test_plain_text_is_for_masked_words(tmp_path):
     choose(at, "data", "source", "text")
     choose(at, "data", "path", str(tmp_path / "texts"))
     assert "holds no .txt file" in plain(at) and button(at, "Start").disabled
-    (tmp_path / "texts" / "a.txt").write_text("A warm and funny film of many words.\n\n" * 60)
+    (tmp_path / "texts" / "a.txt").write_text(
+        "".join(f"Film {number}: warm, funny, many words.\n\n" for number in range(60))
+    )
     assert not draw(at).error and "About" in words(at)
     press(at, "Start")
     assert runs.read_settings(made_runs()[0]).data.source == "text"

@@ -324,11 +324,11 @@ def test_teachers_that_score_nearly_alike_are_named_together(still):
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def world(tmp_path_factory: pytest.TempPathFactory, teachers: Path) -> Iterator[Path]:
     """A home with three real runs: a copied student, the control without a teacher, and one with random weights."""
     from tests.fixtures.small_runs import run_once, world_of  # loads torch, which nothing else here needs
 
-    with world_of(tmp_path_factory.mktemp("world")) as home:
+    with world_of(tmp_path_factory.mktemp("world"), teachers) as home:
         run_once("20261122-100000-aaaa", "name=Copied")
         run_once("20261122-110000-aaaa", "name=Control", "loss.soft=0", "loss.cosine=0")
         run_once("20261122-120000-aaaa", "name=Random", "student.initial_weights=random")
@@ -470,3 +470,27 @@ def test_a_run_is_deleted_only_after_a_question(page: Page, server: Server, worl
     assert not other.exists()
     visit(page, f"{server.url}/runs?run={other.name}")
     expect(page.get_by_text("There is no run called")).to_be_visible()
+
+
+# --- what is kept of teachers -----------------------------------------------------------------------------------
+
+
+def test_what_is_kept_of_teachers_is_shown_and_goes_with_one_press(still):
+    run = make_run(still)
+    teacher = still / "cache" / "teachers" / "0123456789abcdef"
+    (teacher / "model").mkdir(parents=True)
+    (teacher / "model" / "model.safetensors").write_bytes(bytes(20_000_000))
+    (teacher / "answers" / "one").mkdir(parents=True)
+    (teacher / "answers" / "one" / "hidden.npy").write_bytes(bytes(30_000_000))
+    write_json(run / "teacher.json", {"key": teacher.name})
+    at = open_page(RUNS)
+    assert f"Kept for later runs: 50{THIN}MB" in [one.label for one in at.expander]
+    assert button(at, f"Delete teachers that no run learned from (0.0{THIN}MB)").disabled
+    at = press(at, f"Delete the answers (30{THIN}MB)")
+    assert not at.exception and not (teacher / "answers").exists() and (teacher / "model").exists()
+    assert button(at, f"Delete the answers (0.0{THIN}MB)").disabled
+
+
+def test_nothing_kept_shows_nothing(still):
+    make_run(still)
+    assert not [one for one in open_page(RUNS).expander if "Kept" in one.label]

@@ -13,6 +13,7 @@ from core.runs.folder import run_folder
 from core.runs.table import RunRow, list_rows
 from pages.ui.form import KEPT
 from pages.ui.recipe import describe
+from pages.ui.runs.kept import show_kept
 from pages.ui.runs.removing import ask_to_remove
 from pages.ui.runs.table import is_active, megabytes, show_table, state_of, ticked_ids
 
@@ -32,11 +33,13 @@ def show_list() -> None:
     rows = list_rows()
     if not rows:
         show_empty()
+        show_kept()
         return
     st.write("Every student you have trained here. Open one, or tick some to see them beside each other.")
     _show_filters(rows)
     active = any(map(is_active, rows))
     st.fragment(_show_found, run_every=EVERY_S if active else None)(was_active=active)
+    show_kept()
 
 
 def show_empty() -> None:

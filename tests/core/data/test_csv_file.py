@@ -279,7 +279,11 @@ def test_a_table_that_cannot_be_learned_is_refused_with_the_reason(settings_of, 
 def test_rows_without_text_are_left_out_and_counted(settings_of) -> None:
     data = load_labelled(settings_of("text,label", *rows(), " ,a", '"",b', "TEXT  1,a"))
     assert sum(len(part) for part in (data.train, data.validation, data.test)) == 40
-    assert data.notes == ("Rows without a text were left out: 2.", "Repeated texts were left out: 1.")
+    assert data.notes == (
+        "Rows without a text were left out: 2.",
+        "Repeated texts were left out: 1. 1 of them carries another label than the first with this text, for example "
+        "line 44 ('a') against line 3 ('b'). Only the first counts.",
+    )
 
 
 def test_a_class_that_a_small_sample_loses_is_said(settings_of) -> None:

@@ -49,9 +49,9 @@ SENTENCES = ("the film is warm and funny .", "a movie is very bad and dull and l
 
 
 @pytest.fixture(scope="module", autouse=True)
-def world(tmp_path_factory: pytest.TempPathFactory):
+def world(tmp_path_factory: pytest.TempPathFactory, teachers: Path):
     """A home with three finished runs: one that learned labels, one hidden words, one scores. Nothing is exported."""
-    with world_of(tmp_path_factory.mktemp("export")) as home:
+    with world_of(tmp_path_factory.mktemp("export"), teachers) as home:
         run_once("labels", "training.epochs=1")
         run_once("words", *MASKED, "training.epochs=1")
         run_once("score", f"data.path={scores(home / 'scores.csv')}", "data.label_kind=score", "teacher.epochs=12")

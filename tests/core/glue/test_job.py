@@ -48,9 +48,9 @@ LIMIT_S = 30.0
 
 
 @pytest.fixture(scope="module", autouse=True)
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def world(tmp_path_factory: pytest.TempPathFactory, teachers: Path) -> Iterator[Path]:
     """One home for all tests of this file."""
-    with world_of(tmp_path_factory.mktemp("home")) as home:
+    with world_of(tmp_path_factory.mktemp("home"), teachers) as home:
         prepare()
         yield home
 

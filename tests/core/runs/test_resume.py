@@ -39,19 +39,16 @@ from tests.fixtures.broken_runs import (
     watched_optimisers,
 )
 from tests.fixtures.serving import ROOT
-from tests.fixtures.small_runs import digest, settings_of, world_of
+from tests.fixtures.small_runs import copy_teachers, digest, settings_of, world_of
 
 SOME = range(1, STEPS + 1, 4)
 """Stop points where not every one is tried; `python -m benchmarks.stop_and_kill` tries them all."""
 
 
 @pytest.fixture(scope="module", autouse=True)
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """One home for all tests of this file."""
-    with world_of(tmp_path_factory.mktemp("home")) as home:
-        # A run that finds its teacher trained records no teacher's curve; so must the one all are compared with.
-        for variant in ("labels", "masked words"):
-            carry_out(new_run(f"teacher of {variant}".replace(" ", "-"), variant))
+def world(tmp_path_factory: pytest.TempPathFactory, teachers: Path) -> Iterator[Path]:
+    """One home for all tests of this file. No run trains a teacher, so all can be compared with an unbroken one."""
+    with world_of(tmp_path_factory.mktemp("home"), teachers) as home:
         yield home
 
 
@@ -216,7 +213,8 @@ def test_a_full_disk_leaves_the_older_checkpoint_whole(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["student-00000001"]
 
 
-def test_twenty_kills_are_twenty_resumes_with_the_same_bits(tmp_path: Path) -> None:
+def test_twenty_kills_are_twenty_resumes_with_the_same_bits(tmp_path: Path, teachers: Path) -> None:
+    copy_teachers(teachers, tmp_path)
     done = subprocess.run(
         [sys.executable, "-m", "tests.fixtures.killed_runs", str(tmp_path), "20"],
         cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300,

@@ -47,9 +47,9 @@ ROWS = (
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def run(tmp_path_factory: pytest.TempPathFactory, teachers: Path) -> Iterator[Path]:
     """A real finished run of labels; its home is the home of the module."""
-    with world_of(tmp_path_factory.mktemp("home")):
+    with world_of(tmp_path_factory.mktemp("home"), teachers):
         yield run_once("20261122-120000-aaaa", "student.layers=1")
         shelf.unload_all()
 

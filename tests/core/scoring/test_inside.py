@@ -30,9 +30,9 @@ HIDDEN = "the film is [MASK] and funny ."
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
+def world(tmp_path_factory: pytest.TempPathFactory, teachers: Path) -> Iterator[dict[str, Path]]:
     """Real finished runs: of labels, and of masked words."""
-    with world_of(tmp_path_factory.mktemp("home")):
+    with world_of(tmp_path_factory.mktemp("home"), teachers):
         yield {
             "labels": run_once("20261122-120000-aaaa", "student.layers=3"),
             "words": run_once("20261122-123000-dddd", *MASKED, "student.layers=3"),
