@@ -12,8 +12,9 @@ import math
 import os
 import secrets
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, TypeGuard
 
 from core.errors import DistilleryError
 
@@ -78,7 +79,7 @@ def write_json(path: Path, value: Any, durable: bool = True) -> None:
         sync(path.parent)
 
 
-def open_plain(path: Path) -> BinaryIO:
+def open_plain(path: Path) -> BufferedReader:
     """A file opened for reading, if it is a plain one. Raises OSError for links, folders, pipes and devices.
 
     A link could lead out of a run's folder, a pipe would wait for a writer, and a device never ends.
@@ -197,7 +198,7 @@ def where(path: Path) -> str:
     return f"{path.parent.name}/{path.name}".encode("utf-8", errors="replace").decode("utf-8")
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     """True for a finite number as `parse_json` gives it; a bool is none."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 

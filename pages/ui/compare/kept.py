@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
 import streamlit as st
 
 from core.jobs import folder as jobs
@@ -17,11 +21,27 @@ from pages.ui.text import as_label
 KEPT = "compare-held-out"
 
 
-def held_out_of(run: RunToCompare, key: str) -> HeldOut | HeldOutWords | None:
+Found = TypeVar("Found", bound=HeldOut | HeldOutWords)
+
+
+def held_out_of(run: RunToCompare, key: str) -> HeldOut | None:
     """The answers; None while they are being computed, which is then shown, with a button to begin or to stop it.
 
     `key` keeps the widgets of several parts apart. Raises DistilleryError if a model is missing.
     """
+    return _kept_or_asked(run, key, read_held_out)
+
+
+def held_out_words_of(run: RunToCompare, key: str) -> HeldOutWords | None:
+    """The same for a run whose models fill in hidden words."""
+    return _kept_or_asked(run, key, read_held_out_words)
+
+
+def _kept_or_asked(
+    run: RunToCompare,
+    key: str,
+    read: Callable[[Path, Mapping[str, Path]], Found | None],
+) -> Found | None:
     run_dir = runs.run_folder(run.run_id)
     folders = model_folders(run_dir)
     weights = weights_of(folders)
@@ -29,7 +49,7 @@ def held_out_of(run: RunToCompare, key: str) -> HeldOut | HeldOutWords | None:
     kept = st.session_state.get(KEPT)
     if kept is not None and kept[0] == name:
         return kept[1]
-    found = (read_held_out_words if run.kind == "words" else read_held_out)(run_dir, folders)
+    found = read(run_dir, folders)
     if found is not None:
         # One at a time: some held-out sets have tens of thousands of texts.
         st.session_state[KEPT] = (name, found)
