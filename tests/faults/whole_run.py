@@ -150,7 +150,8 @@ class Trial:
                 "optimiser": self.optimiser.read_text(),
                 "teacher": read_json(folder / "teacher.json"),
                 "student": _contents(folder / "student"),
-                "files": sorted(path.name for path in folder.iterdir() if not path.name.startswith(".status.json.")),
+                # A failure leaves its log, and a kill a status that nobody gave its name.
+                "files": sorted({path.name for path in folder.iterdir()} - {"log.txt", *_unnamed(folder)}),
                 "kept teachers": _contents(self.home / "cache" / "teachers"),
                 "exported": _exported(self.home / "out"),
             }
@@ -239,6 +240,10 @@ def _at_home(home: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DISTILLERY_HOME", str(home))
         yield
+
+
+def _unnamed(folder: Path) -> list[str]:
+    return [path.name for path in folder.glob(".*.json.*")]
 
 
 def _without_times(value: Any) -> Any:
