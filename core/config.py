@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from core.sections import (
     DataSettings,
+    GlueSource,
     LossSettings,
     MaskingSettings,
     Section,
@@ -27,7 +28,7 @@ Objective = Literal["labels", "masked_words"]
 DEPTH_OF_TEACHER = {"minilm": 6}
 """Encoder layers of the teachers whose depth is known without looking at a file."""
 
-GLUE_SOURCES = ("glue_folder", "glue_hub")
+GLUE_SOURCES: tuple[GlueSource, ...] = ("glue_folder", "glue_hub")
 SOURCES_WITH_PATH = ("glue_folder", "csv", "text")
 MASK = "[MASK]"
 
@@ -198,6 +199,12 @@ def bounds(section: type[BaseModel], name: str) -> tuple[float, float]:
     return low, high
 
 
+def title(section: type[BaseModel], name: str) -> str:
+    """A field's label; the name of a field that has none."""
+    return section.model_fields[name].title or name
+
+
 def extra(section: type[BaseModel], name: str) -> dict[str, Any]:
     """A field's unit, symbol, step, format and options, where it has them."""
-    return dict(section.model_fields[name].json_schema_extra or {})
+    more = section.model_fields[name].json_schema_extra
+    return dict(more) if isinstance(more, dict) else {}

@@ -9,10 +9,12 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+BundledSource = Literal["rotten_tomatoes", "imdb"]
+GlueSource = Literal["glue_folder", "glue_hub"]
 GlueTask = Literal["CoLA", "SST-2", "MRPC", "STS-B", "QQP", "MNLI", "QNLI", "RTE", "WNLI"]
 
-PATH = {"max_length": 4096}
-"""Bound of every field that names a file or folder."""
+LONGEST_PATH = 4096
+"""Bound of every field that names a file or folder, in characters."""
 
 
 class Section(BaseModel):
@@ -24,7 +26,7 @@ class Section(BaseModel):
 class DataSettings(Section):
     """What the models read."""
 
-    source: Literal["rotten_tomatoes", "imdb", "glue_folder", "glue_hub", "csv", "text"] = Field(
+    source: Literal[BundledSource, GlueSource, "csv", "text"] = Field(
         "rotten_tomatoes",
         title="Data",
         description="The text that both models read. Sentences take minutes, whole reviews take much longer.",
@@ -41,7 +43,7 @@ class DataSettings(Section):
     )
     path: str = Field(
         "",
-        **PATH,
+        max_length=LONGEST_PATH,
         title="File or folder",
         description="Where the data lies on this machine: the GLUE folder (with SST-2/, MRPC/ and so on inside), the "
         "CSV file, or a text file or a folder of .txt files.",
@@ -128,7 +130,7 @@ class TeacherSettings(Section):
     )
     path: str = Field(
         "",
-        **PATH,
+        max_length=LONGEST_PATH,
         title="Model folder",
         description="A folder with config.json, model.safetensors and the tokenizer of a BERT model.",
     )

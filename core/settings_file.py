@@ -22,12 +22,12 @@ from core.plain_file import NotPlain, open_plain_file
 Kind = TypeVar("Kind", bound=BaseModel)
 
 MAX_FILE_BYTES = 1_000_000
-SECTIONS = tuple(
-    name
+SECTIONS: dict[str, type[BaseModel]] = {
+    name: field.annotation
     for name, field in Settings.model_fields.items()
     if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-)
-"""Names of the groups of settings, in the order of the form."""
+}
+"""The groups of settings by name, in the order of the form."""
 
 
 class SettingsError(DistilleryError):

@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from core.data.csv_file import lines_of
 from core.data.csv_labels import number
 from core.data.files import (
@@ -23,8 +21,8 @@ from core.data.files import (
     read_bytes,
     shown,
 )
-from core.data.part import Part
-from core.sections import DataSettings
+from core.data.part import Part, numbers_of
+from core.sections import DataSettings, GlueTask
 
 ACCURACY = "accuracy"
 NO_LABEL = ("", "-")
@@ -43,7 +41,7 @@ class Task:
     `pieces` is about how many word pieces of bert-base-uncased an example has, [CLS] and [SEP] included.
     """
 
-    name: str
+    name: GlueTask
     texts: tuple[str, ...]
     label: str
     labels: dict[str, str]
@@ -101,7 +99,7 @@ _ALL = (
     Task("RTE", _SENTENCES, "label", _ENTAILMENT, ACCURACY, 2_490, 277, 70, "rte"),
     Task("WNLI", _SENTENCES, "label", _yes_no("not_entailment", "entailment"), ACCURACY, 635, 71, 37, "wnli"),
 )  # fmt: skip
-TASKS = {task.name: task for task in _ALL}
+TASKS: dict[str, Task] = {task.name: task for task in _ALL}
 
 MNLI_MISMATCHED = "dev_mismatched.tsv"
 
@@ -217,7 +215,7 @@ class _Rows:
         if not self._labels:
             reason = "no row has a label; is it the test file" if self._unlabelled else "it has no rows; was it cut"
             raise DataError(f"{self._name}: {reason}? Put the official file of {self._task.name} there.")
-        labels = np.array(self._labels, dtype=np.int64 if self._task.labels else np.float32)
+        labels = numbers_of(self._labels, are_classes=bool(self._task.labels))
         return Part(self._texts[0], labels, self._texts[1] if len(self._texts) > 1 else None)
 
     def notes(self) -> tuple[str, ...]:
@@ -254,6 +252,7 @@ class _Rows:
         )
 
     def _value(self, line: int, label: str) -> float:
+        value: float | None
         if self._task.labels:
             value = self._numbers.get(label)
             expected = " or ".join(self._numbers)

@@ -27,7 +27,7 @@ def load_labelled(settings: DataSettings) -> LabelledData:
 
     Raises DistilleryError, with file and line where there are such, if the data is missing or cannot be used.
     """
-    if settings.source in ("glue_folder", "glue_hub"):
+    if settings.source == "glue_folder" or settings.source == "glue_hub":
         return _glue(settings)
     if settings.source == "csv":
         texts = labelled_csv(settings)

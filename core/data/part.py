@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+Classes = NDArray[np.int64]
+Labels = Classes | NDArray[np.float32]
+"""Classes as numbers from 0, or scores."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +21,7 @@ class Part:
     """
 
     texts: list[str]
-    labels: NDArray[np.int64] | NDArray[np.float32]
+    labels: Labels
     pairs: list[str] | None = None
     lines: list[int] | None = None
 
@@ -56,6 +61,11 @@ class LabelledData:
     test: Part
     test_split: str = "test"
     notes: tuple[str, ...] = ()
+
+
+def numbers_of(labels: Sequence[float], are_classes: bool) -> Labels:
+    """Labels as an array, (N,), of the type that classes and scores each have."""
+    return np.array(labels, dtype=np.int64) if are_classes else np.array(labels, dtype=np.float32)
 
 
 def same_words(text: str) -> str:

@@ -6,10 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from core.sections import PATH, Section, TeacherSettings
+from core.sections import LONGEST_PATH, GlueSource, GlueTask, Section, TeacherSettings
 from core.settings_file import SettingsError, parse_as
 
-TaskName = Literal["CoLA", "SST-2", "MRPC", "STS-B", "QQP", "MNLI", "QNLI", "RTE", "WNLI", "Rotten Tomatoes", "IMDb"]
+BundledTask = Literal["Rotten Tomatoes", "IMDb"]
+TaskName = Literal[GlueTask, BundledTask]
 """The nine tasks of GLUE, and the two bundled ones, which are never part of a GLUE score."""
 
 MOST_SEEDS = 5
@@ -37,14 +38,17 @@ class GlueSettings(Section):
 
     job: Literal["glue"] = "glue"
     name: str = Field("", max_length=80, title="Name", description="A name for this job, for your own eyes.")
-    source: Literal["glue_folder", "glue_hub"] = Field(
+    source: GlueSource = Field(
         "glue_folder",
         title="Where GLUE is",
         description="A folder with the official files, or the Hub. The two bundled tasks need neither.",
         json_schema_extra={"options": {"glue_folder": "A folder on this machine", "glue_hub": "The Hub (network)"}},
     )
     path: str = Field(
-        "", **PATH, title="GLUE folder", description="The folder that holds SST-2/, MRPC/ and so on as downloaded."
+        "",
+        max_length=LONGEST_PATH,
+        title="GLUE folder",
+        description="The folder that holds SST-2/, MRPC/ and so on as downloaded.",
     )
     tasks: tuple[TaskName, ...] = Field(
         ("MRPC", "RTE"), strict=False, min_length=1, title="Tasks", description="What the models are scored on."

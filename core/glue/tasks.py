@@ -28,9 +28,9 @@ from core.data.hub import read_hub, read_hub_mismatched, require_network
 from core.data.part import Part
 from core.data.splits import limited, random_split
 from core.glue.settings import GlueSettings
-from core.sections import DataSettings
+from core.sections import BundledSource, DataSettings
 
-BUNDLED = {"Rotten Tomatoes": "rotten_tomatoes", "IMDb": "imdb"}
+BUNDLED: dict[str, BundledSource] = {"Rotten Tomatoes": "rotten_tomatoes", "IMDb": "imdb"}
 """The tasks that come with the installation, by their source in a run's settings."""
 
 BUNDLED_PIECES = {"Rotten Tomatoes": 27.4, "IMDb": 314.0}
@@ -98,7 +98,8 @@ def read_task(settings: GlueSettings, name: str) -> TaskTexts:
 
     Raises DataError, with file, line and reason, where a file is missing or is not what it should be.
     """
-    where = DataSettings(source=BUNDLED[name]) if name in BUNDLED else _where(settings, name)
+    bundled = BUNDLED.get(name)
+    where = DataSettings(source=bundled) if bundled else _where(settings, name)
     fingerprint = data_fingerprint(where)
     return _read(name, where, fingerprint)
 
@@ -115,8 +116,8 @@ def forget() -> None:
 
 @lru_cache(maxsize=1)
 def _read(name: str, where: DataSettings, fingerprint: str) -> TaskTexts:
-    if name in BUNDLED:
-        data = random_split(LABEL_NAMES, read_bundled(where.source), None, where.split_seed)
+    if bundled := BUNDLED.get(name):
+        data = random_split(LABEL_NAMES, read_bundled(bundled), None, where.split_seed)
         train = data.train.joined(data.validation)
         return TaskTexts(name, LABEL_NAMES, train, data.test, None, "test", data.notes, fingerprint, len(train))
     texts = (read_glue if where.source == "glue_folder" else read_hub)(where)
@@ -137,7 +138,7 @@ def _mismatched(where: DataSettings) -> Part:
 
 
 def _where(settings: GlueSettings, name: str) -> DataSettings:
-    return DataSettings(source=settings.source, path=settings.path, task=name)
+    return DataSettings(source=settings.source, path=settings.path, task=TASKS[name].name)
 
 
 def _root(settings: GlueSettings) -> Path:

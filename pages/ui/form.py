@@ -6,7 +6,6 @@ nothing for what is chosen elsewhere is not shown, and whatever was left in it i
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from types import NoneType
 from typing import Any, get_args
@@ -14,11 +13,9 @@ from typing import Any, get_args
 import streamlit as st
 from pydantic import BaseModel
 
-from core.config import GLUE_SOURCES, SOURCES_WITH_PATH, Objective, Settings, bounds, extra
-from core.settings_file import SECTIONS as SECTION_NAMES
-from core.settings_file import SettingsError, parse_settings, rule
-
-SECTIONS: dict[str, type[BaseModel]] = {name: Settings.model_fields[name].annotation for name in SECTION_NAMES}
+from core.config import GLUE_SOURCES, SOURCES_WITH_PATH, Objective, Settings, extra, title
+from core.settings_file import SECTIONS, SettingsError, parse_settings, rule
+from pages.ui.numeric import limits
 
 ONLY_FOR_SOURCES: dict[tuple[str, str], tuple[str, ...]] = {
     ("data", "path"): SOURCES_WITH_PATH,
@@ -103,17 +100,24 @@ def field(
     model = SECTIONS[section]
     info = model.model_fields[name]
     more = extra(model, name)
-    common = {"key": key_of(section, name), "help": info.description, "disabled": disabled, "on_change": on_change}
-    common |= KEPT
+    common: dict[str, Any] = {
+        "label": title(model, name),
+        "key": key_of(section, name),
+        "help": info.description,
+        "disabled": disabled,
+        "on_change": on_change,
+        **KEPT,
+    }
     kind = _kind(info.annotation)
     if options := more.get("options"):
-        st.selectbox(info.title, [each for each in options if each != without], format_func=options.get, **common)
+        offered = [each for each in options if each != without]
+        st.selectbox(options=offered, format_func=options.__getitem__, **common)
     elif kind is bool:
-        st.checkbox(info.title, **common)
+        st.checkbox(**common)
     elif kind is str:
-        st.text_input(info.title, max_chars=rule(model, name, "max_length"), placeholder=empty or None, **common)
+        st.text_input(max_chars=rule(model, name, "max_length"), placeholder=empty or None, **common)
     else:
-        _number(model, name, kind, empty, common)
+        _number(model, name, empty, common)
 
 
 def fields_in_columns(section: str, names: tuple[str, ...], first_width: float = 1, empty: str = "") -> None:
@@ -124,22 +128,12 @@ def fields_in_columns(section: str, names: tuple[str, ...], first_width: float =
             field(section, name, empty=empty)
 
 
-def _number(model: type[BaseModel], name: str, kind: type, empty: str, common: dict[str, Any]) -> None:
-    info, more = model.model_fields[name], extra(model, name)
-    low, high = bounds(model, name)
+def _number(model: type[BaseModel], name: str, empty: str, common: dict[str, Any]) -> None:
+    unit = extra(model, name).get("unit", "")
     # "Epochs (epochs)" would say nothing.
-    unit = f" ({more['unit']})" if "unit" in more and more["unit"] not in info.title.lower() else ""
-    optional = NoneType in get_args(info.annotation)
-    st.number_input(
-        f"{info.title}{unit}",
-        value=None if optional else "min",
-        min_value=kind(low) if math.isfinite(low) else None,
-        max_value=kind(high) if math.isfinite(high) else None,
-        step=kind(more.get("step", 1 if kind is int else 0.1)),
-        format=more.get("format") or ("%d" if kind is int else "%.2f"),
-        placeholder=(empty or "all") if optional else None,
-        **common,
-    )
+    if unit and unit not in common["label"].lower():
+        common = common | {"label": f"{common['label']} ({unit})"}
+    st.number_input(**common, **limits(model, name, step=0.1, empty=empty or "all"))
 
 
 def settings_of_form() -> tuple[Settings | None, dict[str, str]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.config import DEPTH_OF_TEACHER, WEIGHT_PRESETS, Objective, Settings, extra, is_control, starting_point
+from core.config import DEPTH_OF_TEACHER, WEIGHT_PRESETS, Objective, Settings, extra, is_control, starting_point, title
 from core.models.outline import TeacherOutline
 from core.numbers import plural
 from core.sections import DataSettings, TeacherSettings, spread_layers
@@ -31,17 +31,17 @@ def show_objective() -> None:
     """The first choice: it fills the rest of the form with what works for it."""
     options = extra(Settings, "objective")["options"]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        chosen = st.segmented_control(
-            Settings.model_fields["objective"].title,
+        st.segmented_control(
+            title(Settings, "objective"),
             list(options),
-            format_func=options.get,
+            format_func=options.__getitem__,
             key=form.OBJECTIVE,
             required=True,
             on_change=_start_over,
             help="Switching fills the form with settings that work for the choice.",
             **form.KEPT,
         )
-        st.caption(OBJECTIVES[chosen])
+        st.caption(OBJECTIVES[st.session_state[form.OBJECTIVE]])
 
 
 def show_recipe(draft: Draft) -> None:
@@ -187,9 +187,11 @@ def _take_random_weights() -> None:
 
 def _show_probes(draft: Draft) -> None:
     fields = Settings.model_fields
-    st.text_area(fields["probes"].title, key=form.PROBES, help=fields["probes"].description, height=160, **form.KEPT)
+    about = fields["probes"].description
+    st.text_area(title(Settings, "probes"), key=form.PROBES, help=about, height=160, **form.KEPT)
     show_problems(draft, "probes")
-    st.text_input(fields["name"].title, key=form.NAME, max_chars=80, help=fields["name"].description, **form.KEPT)
+    about = fields["name"].description
+    st.text_input(title(Settings, "name"), key=form.NAME, max_chars=80, help=about, **form.KEPT)
     show_problems(draft, "name")
 
 

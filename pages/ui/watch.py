@@ -26,7 +26,8 @@ from pages.ui.text import as_label, show_text
 DEMO_STARTED = "demo-started"
 """The demo's run, from the click on Home until the page that shows it is there."""
 
-STATE_COLOURS: dict[str, str] = {
+Colour = Literal["gray", "green", "red", "orange", "blue"]
+STATE_COLOURS: dict[str, Colour] = {
     "queued": "gray",
     "finished": "green",
     "failed": "red",

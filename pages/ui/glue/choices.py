@@ -11,11 +11,12 @@ from core.config import Settings, is_control
 from core.data.files import DataError, as_path
 from core.data.glue import MNLI_MISMATCHED, TASKS, dev_file, train_file
 from core.errors import DistilleryError
+from core.glue.settings import BundledTask
 from core.runs import folder as runs
 from core.runs.about import run_name
 from pages.ui.text import clean
 
-BUNDLED = ("Rotten Tomatoes", "IMDb")
+BUNDLED: tuple[BundledTask, ...] = ("Rotten Tomatoes", "IMDb")
 TWO_CLASSES = 2
 MINILM, FOLDER, HUB = "minilm", "folder", "hub"
 TEACHERS = {

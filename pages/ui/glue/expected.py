@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from core.data.glue import TASKS
 from core.data.outline import TextOutline, text_outline
 from core.estimate import FLOPS_PER_S, START_S
 from core.glue.entrants import Entrant, entrants
@@ -11,7 +12,7 @@ from core.glue.planning import work_of
 from core.glue.settings import GlueSettings
 from core.glue.tasks import BUNDLED, TIMED, pieces_of
 from core.pace import pace_here
-from core.sections import DataSettings, TrainingSettings
+from core.sections import DataSettings, GlueSource, TrainingSettings
 
 ONE_AT_A_TIME = 1.6
 """How much longer a processor takes for examples one at a time than in batches."""
@@ -45,8 +46,8 @@ def _timed(settings: GlueSettings, model: Entrant) -> float:
 
 
 @lru_cache(maxsize=64)
-def outline(source: str, path: str, task: str) -> TextOutline:
+def outline(source: GlueSource, path: str, task: str) -> TextOutline:
     """How many examples a task has; looked at once, since it need not be exact. Raises DistilleryError."""
-    if task in BUNDLED:
-        return text_outline(DataSettings(source=BUNDLED[task]), "labels")
-    return text_outline(DataSettings(source=source, path=path, task=task, split="official"), "labels")
+    if bundled := BUNDLED.get(task):
+        return text_outline(DataSettings(source=bundled), "labels")
+    return text_outline(DataSettings(source=source, path=path, task=TASKS[task].name, split="official"), "labels")

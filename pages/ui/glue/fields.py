@@ -5,21 +5,20 @@ Values live in the session under "glue.<field>" and survive a visit to another p
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from types import NoneType
-from typing import Any, get_args
+from typing import Any
 
 import streamlit as st
 
-from core.config import bounds, extra
+from core.config import extra, title
 from core.errors import DistilleryError
 from core.glue.settings import GlueSettings, TeacherModel, parse_glue
 from core.sections import TeacherSettings
-from core.settings_file import SettingsError
+from core.settings_file import SettingsError, rule
 from pages.ui.form import KEPT
 from pages.ui.glue.choices import BUNDLED, FOLDER, HUB, MINILM, available_tasks, run_option
 from pages.ui.glue.reading import Job
+from pages.ui.numeric import limits
 
 FIELDS = tuple(name for name in GlueSettings.model_fields if name not in ("job", "models"))
 MODELS, TEACHER_PATH, TEACHER_HUB = "glue.models", "glue.teacher-path", "glue.teacher-hub"
@@ -84,59 +83,57 @@ def settings_of_form() -> GlueSettings:
 def in_words(error: DistilleryError) -> str:
     """A complaint with the titles of the fields in place of their names."""
     sentence = str(error)
-    for name, info in GlueSettings.model_fields.items():
+    for name in GlueSettings.model_fields:
         if sentence.startswith((f"{name} ", f"{name}:", f"{name}.")):
-            return f"“{info.title}”{sentence.removeprefix(name)}"
+            return f"“{title(GlueSettings, name)}”{sentence.removeprefix(name)}"
     return sentence
 
 
 def number(name: str, disabled: bool = False) -> None:
     """The widget of a numeric field: label, unit, bounds and help come from the settings."""
-    info, more = GlueSettings.model_fields[name], extra(GlueSettings, name)
-    kinds = get_args(info.annotation)
-    kind = next((each for each in kinds if each is not NoneType), info.annotation)
-    low, high = bounds(GlueSettings, name)
-    unit = f" ({more['unit']})" if "unit" in more else ""
+    unit = extra(GlueSettings, name).get("unit", "")
     st.number_input(
-        f"{info.title}{unit}",
-        value=None if NoneType in kinds else "min",
-        min_value=kind(low) if math.isfinite(low) else None,
-        max_value=kind(high) if math.isfinite(high) else None,
-        step=kind(more.get("step", 1 if kind is int else 0.05)),
-        format=more.get("format") or ("%d" if kind is int else "%.2f"),
-        placeholder=("all" if name == "max_examples" else "automatic") if NoneType in kinds else None,
-        help=info.description,
+        title(GlueSettings, name) + (f" ({unit})" if unit else ""),
+        help=GlueSettings.model_fields[name].description,
         disabled=disabled,
         key=key_of(name),
+        **limits(GlueSettings, name, step=0.05, empty="all" if name == "max_examples" else "automatic"),
         **KEPT,
     )
 
 
 def tick(name: str, disabled: bool = False) -> None:
     """The widget of a field that is on or off."""
-    info = GlueSettings.model_fields[name]
-    st.checkbox(info.title, help=info.description, disabled=disabled, key=key_of(name), **KEPT)
+    about = GlueSettings.model_fields[name].description
+    st.checkbox(title(GlueSettings, name), help=about, disabled=disabled, key=key_of(name), **KEPT)
 
 
 def text(name: str, empty: str = "") -> None:
     """The widget of a field of text."""
     info = GlueSettings.model_fields[name]
-    longest = next(rule.max_length for rule in info.metadata if hasattr(rule, "max_length"))
-    st.text_input(info.title, help=info.description, placeholder=empty, max_chars=longest, key=key_of(name), **KEPT)
+    st.text_input(
+        title(GlueSettings, name),
+        help=info.description,
+        placeholder=empty,
+        max_chars=rule(GlueSettings, name, "max_length"),
+        key=key_of(name),
+        **KEPT,
+    )
 
 
 def choice(name: str) -> str:
     """The widget of a field that is one of a few; returns what is chosen."""
-    info, options = GlueSettings.model_fields[name], extra(GlueSettings, name)["options"]
-    return st.segmented_control(
-        info.title,
+    options = extra(GlueSettings, name)["options"]
+    st.segmented_control(
+        title(GlueSettings, name),
         list(options),
-        format_func=options.get,
+        format_func=options.__getitem__,
         required=True,
-        help=info.description,
+        help=GlueSettings.model_fields[name].description,
         key=key_of(name),
         **KEPT,
     )
+    return value_of(name)
 
 
 def _offered() -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from core import numbers
+from core.config import title
 from core.errors import DistilleryError
 from core.glue.planning import check_job
 from core.glue.settings import GlueSettings
@@ -138,7 +139,8 @@ def _show_source() -> None:
     key = fields.key_of("tasks")
     st.session_state[key] = [task for task in st.session_state[key] if task in tasks.offered]
     info = GlueSettings.model_fields["tasks"]
-    st.pills(info.title, tasks.offered, selection_mode="multi", key=key, help=info.description, wrap=True, **KEPT)
+    label = title(GlueSettings, "tasks")
+    st.pills(label, tasks.offered, selection_mode="multi", key=key, help=info.description, wrap=True, **KEPT)
     if tasks.problem:
         st.warning(as_label(tasks.problem, 400))
     elif source == "glue_folder" and not fields.value_of("path").strip():
@@ -149,11 +151,11 @@ def _show_source() -> None:
 
 
 def _show_models(found: dict[str, str]) -> None:
-    options, info = choices.model_options(found), GlueSettings.model_fields["models"]
+    options = choices.model_options(found)
     st.multiselect(
-        info.title,
+        title(GlueSettings, "models"),
         list(options),
-        format_func=options.get,
+        format_func=options.__getitem__,
         key=fields.MODELS,
         help="Each is scored on each task. Take a teacher and its student, to see what the student kept; a control, "
         "to see what the teacher was good for.",
@@ -183,10 +185,10 @@ def _show_recipe() -> None:
         for column, name in zip(st.columns(4, vertical_alignment="bottom"), names, strict=True):
             with column:
                 fields.number(name, disabled=asks and name not in ("max_tokens", "threads"))
-    again, timing, name = st.columns([1, 1, 2], vertical_alignment="center")
+    again, timing, named = st.columns([1, 1, 2], vertical_alignment="center")
     with again:
         fields.tick("second_distillation", disabled=asks)
     with timing:
         fields.tick("timing")
-    with name:
+    with named:
         fields.text("name")

@@ -11,8 +11,8 @@ import streamlit as st
 from pydantic import BaseModel
 
 from core import numbers
-from core.config import Settings, extra
-from pages.ui.form import SECTIONS
+from core.config import Settings, extra, title
+from core.settings_file import SECTIONS
 from pages.ui.text import clean
 
 if TYPE_CHECKING:
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from pages.ui.runs.beside import Entry
 
 HERE = Path(__file__).parent
+
+Difference = tuple[str, str, list[str]]
+"""A setting's part of the form, its title, and its value in each run."""
+
 SECTION_TITLES = {
     "data": "Data",
     "teacher": "Teacher",
@@ -56,9 +60,9 @@ def _component() -> ComponentRenderer:
     )
 
 
-def differences(settings: Sequence[Settings]) -> list[tuple[str, str, list[str]]]:
-    """(part, title, value of each run) for every setting in which they differ; the name is none of them."""
-    found = []
+def differences(settings: Sequence[Settings]) -> list[Difference]:
+    """Every setting in which the runs differ; the name is none of them."""
+    found: list[Difference] = []
     _add(found, "Run", Settings, "objective", [each.objective for each in settings])
     for section, model in SECTIONS.items():
         for name in model.model_fields:
@@ -72,14 +76,12 @@ def differences(settings: Sequence[Settings]) -> list[tuple[str, str, list[str]]
     return found
 
 
-def _add(
-    found: list[tuple[str, str, list[str]]], part: str, model: type[BaseModel], name: str, values: list[Any]
-) -> None:
+def _add(found: list[Difference], part: str, model: type[BaseModel], name: str, values: list[Any]) -> None:
     if any(value != values[0] for value in values):
-        more, title = extra(model, name), model.model_fields[name].title
+        more, label = extra(model, name), title(model, name)
         # "Student layers (layers)" would say nothing.
-        unit = f" ({more['unit']})" if "unit" in more and more["unit"] not in title.lower() else ""
-        found.append((part, f"{title}{unit}", [in_words(value, more.get("options", {})) for value in values]))
+        unit = f" ({more['unit']})" if "unit" in more and more["unit"] not in label.lower() else ""
+        found.append((part, f"{label}{unit}", [in_words(value, more.get("options", {})) for value in values]))
 
 
 def in_words(value: Any, options: dict[Any, str]) -> str:
