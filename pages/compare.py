@@ -8,7 +8,7 @@ import streamlit as st
 
 from core import numbers
 from core.errors import DistilleryError
-from core.runs.comparable import RunToCompare, comparable_runs
+from core.runs.comparable import RunToCompare, UnusableRun, comparable_runs
 from pages.ui.chooser import choose_run
 from pages.ui.compare.blind import show_blind
 from pages.ui.compare.file import show_file
@@ -27,7 +27,7 @@ OF_CHOSEN = {"Side by side": show_side_by_side, "Inside": show_inside, "A file":
 OF_THE_RUN = {"What got lost": show_lost, "Blind test": show_blind}
 
 
-def show_empty(unusable: list[RunToCompare]) -> None:
+def show_empty(unusable: list[UnusableRun]) -> None:
     """No student yet: what to do next, and why the runs that exist do not help."""
     with st.container(border=True):
         st.subheader("There is no student to talk to yet", anchor=False)
@@ -37,7 +37,7 @@ def show_empty(unusable: list[RunToCompare]) -> None:
     show_unusable(unusable, expanded=True)
 
 
-def show_unusable(unusable: list[RunToCompare], expanded: bool = False) -> None:
+def show_unusable(unusable: list[UnusableRun], expanded: bool = False) -> None:
     """The runs that cannot be compared, each with the reason."""
     if unusable:
         with st.expander(f"Runs that cannot be compared ({len(unusable)})", expanded=expanded):
@@ -45,7 +45,7 @@ def show_unusable(unusable: list[RunToCompare], expanded: bool = False) -> None:
                 show_text(f"{run_name(run)}: {run.reason}")
 
 
-def choose(usable: list[RunToCompare], unusable: list[RunToCompare]) -> RunToCompare:
+def choose(usable: list[RunToCompare], unusable: list[UnusableRun]) -> RunToCompare:
     """The run in the address, or the newest finished one, until another is chosen."""
     by_id = {run.run_id: run for run in usable}
     describe_one, refuse = (lambda run_id: describe(by_id[run_id])), (lambda run_id: why_not(run_id, unusable))
@@ -55,7 +55,7 @@ def choose(usable: list[RunToCompare], unusable: list[RunToCompare]) -> RunToCom
     return by_id[chosen]
 
 
-def why_not(run_id: str, unusable: list[RunToCompare]) -> str:
+def why_not(run_id: str, unusable: list[UnusableRun]) -> str:
     """Why the run in the address cannot be shown."""
     for run in unusable:
         if run.run_id == run_id:
@@ -69,7 +69,7 @@ def describe(run: RunToCompare) -> str:
     if KIND[run.kind]:
         parts.append(KIND[run.kind])
     if run.state != "finished":
-        parts.append("stopped early" if run.state == "stopped" else str(run.state))
+        parts.append("stopped early" if run.state == "stopped" else run.state)
     if run.kept is not None:
         parts.append(f"{numbers.percent(run.kept)} kept")
     return " · ".join(parts)
@@ -77,7 +77,7 @@ def describe(run: RunToCompare) -> str:
 
 def choose_part() -> str:
     """Which of the five parts of this page is shown."""
-    return st.segmented_control(
+    chosen = st.segmented_control(
         "What to look at",
         PARTS,
         default=PARTS[0] if PART not in st.session_state else None,
@@ -87,6 +87,7 @@ def choose_part() -> str:
         wrap=True,
         persist_state="session",
     )
+    return chosen or PARTS[0]
 
 
 def show_part(part: str, run: RunToCompare, chosen: Mapping[str, Choice]) -> None:
@@ -104,9 +105,7 @@ def show_part(part: str, run: RunToCompare, chosen: Mapping[str, Choice]) -> Non
 
 st.title("Compare", anchor=False)
 st.write("Does the small student still say what its large teacher says? Type a sentence and see both answers.")
-everything = comparable_runs()
-usable = [run for run in everything if not run.reason]
-unusable = [run for run in everything if run.reason]
+usable, unusable = comparable_runs()
 if usable:
     left, right = st.columns(2)
     with left:

@@ -13,6 +13,10 @@ from core.runs import folder as runs
 from core.runs.about import run_name
 from core.storage import BrokenRun, read_json, teacher_model
 
+Role = Literal["teacher", "student"]
+ROLES: tuple[Role, ...] = ("teacher", "student")
+"""A run's two models."""
+
 Kind = Literal["texts", "pairs", "words"]
 """What a run's models read: one text, two texts, or one text with hidden words to guess."""
 
@@ -35,29 +39,37 @@ _NO_STUDENT = {
 
 @dataclass(frozen=True)
 class RunToCompare:
-    """A run as the chooser shows it. `kept` is a share, None if it was not measured.
-
-    `reason` says in a sentence why it cannot be compared; empty if it can. `state` and `settings` are None if they
-    cannot be read.
-    """
+    """A run whose models can be asked, as the chooser shows it. `kept` is a share, None if it was not measured."""
 
     run_id: str
     name: str
-    state: runs.State | None
+    state: runs.State
     kept: float | None
-    reason: str
-    settings: Settings | None = None
+    settings: Settings
 
     @property
     def kind(self) -> Kind:
         """What its models read."""
-        return "texts" if self.settings is None else kind_of(self.settings)
+        return kind_of(self.settings)
 
 
-def comparable_runs() -> list[RunToCompare]:
-    """Every run: those that can be compared first, finished before unfinished, newest before older."""
-    found = [_describe(folder) for folder in runs.list_runs()]
-    return sorted(found, key=lambda run: (bool(run.reason), run.state != "finished"))
+@dataclass(frozen=True)
+class UnusableRun:
+    """A run that cannot be compared: `reason` says why in a sentence; `state` is None if it cannot be read."""
+
+    run_id: str
+    name: str
+    state: runs.State | None
+    reason: str
+
+
+def comparable_runs() -> tuple[list[RunToCompare], list[UnusableRun]]:
+    """The runs that can be compared and those that cannot: finished before unfinished, newest before older."""
+    found = sorted(map(_describe, runs.list_runs()), key=lambda run: run.state != "finished")
+    return (
+        [run for run in found if isinstance(run, RunToCompare)],
+        [run for run in found if isinstance(run, UnusableRun)],
+    )
 
 
 def kind_of(settings: Settings) -> Kind:
@@ -91,16 +103,16 @@ def label_names(run_dir: Path, count: int) -> tuple[str, ...]:
     return tuple(f"class {place}" for place in range(count))
 
 
-def _describe(folder: Path) -> RunToCompare:
-    state, kept, reason, settings = None, None, "", None
+def _describe(folder: Path) -> RunToCompare | UnusableRun:
+    state, settings = None, None
     try:
         state = runs.read_status(folder).state
         settings = runs.read_settings(folder)
         model_folders(folder)
         kept = _kept(folder)
     except DistilleryError as error:
-        reason = str(error)
-    return RunToCompare(folder.name, run_name(folder, settings), state, kept, reason, settings)
+        return UnusableRun(folder.name, run_name(folder, settings), state, str(error))
+    return RunToCompare(folder.name, run_name(folder, settings), state, kept, settings)
 
 
 def _kept(run_dir: Path) -> float | None:

@@ -115,17 +115,17 @@ class TestWithoutABrowser:
 
     def test_only_models_that_are_asked_the_same_can_be_chosen(self, own_world):
         change_settings(runs.run_folder(CONTROL), data={"source": "csv", "path": "x.csv", "pair_column": "b"})
-        everything = {run.run_id: run for run in comparable_runs()}
+        everything = {run.run_id: run for run in comparable_runs()[0]}
         found = choices_for(everything[LABELS], list(everything.values()))
         assert [choice.key for choice in found if choice.run.run_id != LABELS] == []
         config = runs.run_folder(CONTROL) / "student" / "config.json"
         shutil.copy(own_world / "runs" / LABELS / "config.json", runs.run_folder(CONTROL) / "config.json")
-        assert len(choices_for(everything[LABELS], comparable_runs())) == 3
+        assert len(choices_for(everything[LABELS], comparable_runs()[0])) == 3
         write_json(config, read_json(config) | {"id2label": {"0": "no", "1": "yes"}})
-        assert len(choices_for(everything[LABELS], comparable_runs())) == 2, "other labels are another question"
+        assert len(choices_for(everything[LABELS], comparable_runs()[0])) == 2, "other labels are another question"
 
     def test_models_of_one_role_have_names_of_their_own(self):
-        everything = comparable_runs()
+        everything, _ = comparable_runs()
         first = next(run for run in everything if run.run_id == LABELS)
         teacher, student, control = choices_for(first, everything)
         assert list(named([teacher, student, student])) == ["teacher", "student", "second student"]
@@ -287,7 +287,7 @@ class TestWithoutABrowser:
         assert at.session_state[ROUND].text != current.text and not at.session_state[ROUND].guess
 
     def test_sides_are_drawn_by_lot_and_nothing_else_tells_them(self):
-        run = next(run for run in comparable_runs() if run.run_id == LABELS)
+        run = next(run for run in comparable_runs()[0] if run.run_id == LABELS)
         rounds = [new_round(run, SENTENCE, None) for _ in range(40)]
         drawn = {each.teacher for each in rounds}
         assert drawn == set(SIDES), "one chance in 2^39 to be wrong"

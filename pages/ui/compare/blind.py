@@ -15,9 +15,8 @@ import streamlit as st
 from core import numbers
 from core.runs import folder as runs
 from core.runs.comparable import RunToCompare, model_folders
-from core.scoring.answers import answers, read_lines, read_pair
-from core.scoring.held_out import HeldOut
-from core.scoring.hidden_words import guesses
+from core.scoring.answers import Answer, Score, answers, read_lines, read_pair
+from core.scoring.hidden_words import Guesses, guesses
 from core.scoring.slices import wilson
 from pages.ui import marks
 from pages.ui.answers import bars
@@ -33,6 +32,13 @@ from pages.ui.theme import grid_colour, text_colour
 ROUND, SCORE, TYPED = "compare-round", "compare-score", "compare-blind-text"
 NEUTRAL = "#8A8F9E"
 SIDES = ("A", "B")
+
+
+Asked = tuple[str, str | None]
+"""A sentence, or the two texts of a pair."""
+
+Reply = Answer | Score | Guesses
+"""What a model says: labels, a score, or words in place of a hidden one."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ class Round:
     run_id: str
     text: str
     second: str | None
-    answers: Mapping[str, object]
+    answers: Mapping[str, Reply]
     teacher: str
     guess: str = ""
 
@@ -75,7 +81,7 @@ def show_blind(run: RunToCompare) -> None:
             return
         _next(run, texts)
         current = st.session_state[ROUND]
-    _show_round(run, current)
+    _show_round(current)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             "Next sentence",
@@ -133,15 +139,16 @@ def score_picture(hits: int, count: int) -> str:
     )
 
 
-def _texts(run: RunToCompare) -> list[tuple[str, str | None]] | None:
+def _texts(run: RunToCompare) -> list[Asked] | None:
     """Sentences to ask about: of the held-out set, or for hidden words the examples; None while there are none."""
     if run.kind == "words":
-        return [(text, None) for (text,) in HIDDEN.values()] + [(text, None) for text in run.settings.probes]
-    found: HeldOut | None = held_out_of(run, "compare-blind")
+        return [*((text, None) for (text,) in HIDDEN.values()), *((text, None) for text in run.settings.probes)]
+    found = held_out_of(run, "compare-blind")
     if found is None:
         return None
-    seconds = found.seconds or [None] * len(found)
-    return list(zip(found.texts, seconds, strict=True))
+    if not found.seconds:
+        return [(text, None) for text in found.texts]
+    return list(zip(found.texts, found.seconds, strict=True))
 
 
 def _show_typed(run: RunToCompare) -> None:
@@ -161,7 +168,7 @@ def _ask_typed(run: RunToCompare, keys: tuple[str, ...]) -> None:
         st.session_state[ROUND] = new_round(run, lines.sentences[0], lines.sentences[1] if len(keys) > 1 else None)
 
 
-def _next(run: RunToCompare, texts: list[tuple[str, str | None]]) -> None:
+def _next(run: RunToCompare, texts: list[Asked]) -> None:
     before = st.session_state.get(ROUND)
     others = [each for each in texts if before is None or each[0] != before.text] or texts
     # Of hidden words a long example can lie beyond what the models read: then another one.
@@ -175,17 +182,19 @@ def new_round(run: RunToCompare, text: str, second: str | None) -> Round:
     """A question with both answers, on sides drawn by lot."""
     models, longest = model_folders(runs.run_folder(run.run_id)), run.settings.data.max_tokens
     if run.kind == "words":
-        (found,) = asking(models, 1, lambda: guesses(models, [text], longest))
+        (guessed,) = asking(models, 1, lambda: guesses(models, [text], longest))
+        replies: Mapping[str, Reply] = guessed.answers
     else:
-        (found,) = asking(models, 1, lambda: answers(models, [text], longest, None if second is None else [second]))
+        (answered,) = asking(models, 1, lambda: answers(models, [text], longest, None if second is None else [second]))
+        replies = answered.answers
     teacher = SIDES[secrets.randbelow(2)]
     student = SIDES[1 - SIDES.index(teacher)]
-    given = {} if not found.answers else {teacher: found.answers["teacher"], student: found.answers["student"]}
+    given = {teacher: replies["teacher"], student: replies["student"]} if replies else {}
     # Sorted by side: the order of a dictionary would tell.
     return Round(run.run_id, text, second, {side: given[side] for side in sorted(given)}, teacher)
 
 
-def _show_round(run: RunToCompare, current: Round) -> None:
+def _show_round(current: Round) -> None:
     with st.container(border=True):
         show_text(clean(current.text[:1500]))
         if current.second is not None:
@@ -193,7 +202,7 @@ def _show_round(run: RunToCompare, current: Round) -> None:
     if not current.answers:
         st.info("There is no [MASK] in the part that the models read, so there is no word to guess. Ask another one.")
         return
-    drawn = {side: _said(run, current, side) for side in SIDES}
+    drawn = {side: _said(current, side) for side in SIDES}
     for column, (side, said) in zip(st.columns(2), drawn.items(), strict=True):
         with column.container(border=True, height="stretch"):
             st.metric(f"Answer {side}", as_label(said.words))
@@ -214,14 +223,14 @@ def _show_round(run: RunToCompare, current: Round) -> None:
         show(f"{'Right' if current.is_right else 'Wrong'}: the large model was answer {current.teacher}.")
 
 
-def _said(run: RunToCompare, current: Round, side: str) -> Said:
+def _said(current: Round, side: str) -> Said:
     answer = current.answers[side]
-    if run.kind == "words":
+    if isinstance(answer, Guesses):
         words = answer.places[0]
-        tops = [other.places[0][0].probability for other in current.answers.values()]
+        tops = [each.places[0][0].probability for each in current.answers.values() if isinstance(each, Guesses)]
         spoken = ", ".join(f"{clean(word.text)} {numbers.percent(word.probability)}" for word in words)
         return Said(words[0].text, word_bars(words, [], max(tops), NEUTRAL), spoken)
-    if not hasattr(answer, "probabilities"):
+    if isinstance(answer, Score):
         return Said(marks.value(answer.value), "", "")
     spoken = ", ".join(f"{clean(label)} {numbers.percent(share)}" for label, share in answer.probabilities.items())
     kept = dict(sorted(answer.probabilities.items(), key=lambda each: -each[1])[:6])

@@ -64,7 +64,7 @@ def show_file(run: RunToCompare, chosen: Mapping[str, Choice]) -> None:
         return
     columns = _show_columns(run, upload.table)
     names = question_of(run)
-    label_names = () if run.settings is None or _gives_scores(chosen) else names
+    label_names = () if _gives_scores(chosen) else names
     question = read_question(upload.table, *columns, label_names)
     for note in question.notes:
         st.caption(as_label(note, 400))

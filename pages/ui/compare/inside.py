@@ -57,23 +57,24 @@ def show_closeness(found: Inside, names: Sequence[str]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader("How alike they describe each word", anchor=False, width="content")
         st.badge("measured here", color="blue", help=HOW)
-    if found.closeness is None:
+    closeness = found.closeness
+    if closeness is None:
         st.info(found.reason)
         return
-    empty = empty_at(found.closeness.tolist())
+    empty = empty_at(closeness.tolist())
     st.write(
         "Behind its last layer a model holds a list of numbers for every piece of the text. The closer both lists "
         f"point the same way, the fuller the tile: empty at {empty:.1f}, full at 1."
     )
     words = [(place, shown) for place, shown in enumerate(found.tokens) if not _is_frame(shown)]
     columns = st.columns(3)
-    columns[0].metric("On average", cosine(found.closeness.mean()))
+    columns[0].metric("On average", cosine(closeness.mean()))
     if words:
-        ends = [pick(words, key=lambda word: found.closeness[word[0]]) for pick in (max, min)]
+        ends = [pick(words, key=lambda word: closeness[word[0]]) for pick in (max, min)]
         for column, name, (place, shown) in zip(columns[1:], ("Closest", "Furthest apart"), ends, strict=True):
-            column.metric(name, as_label(f"{short(shown, 14)} {cosine(found.closeness[place])}"))
+            column.metric(name, as_label(f"{short(shown, 14)} {cosine(closeness[place])}"))
     with st.container(horizontal=True, gap="xsmall", key="compare-tiles"):
-        for shown, value in zip(found.tokens[:MOST_TOKENS], found.closeness[:MOST_TOKENS].tolist(), strict=True):
+        for shown, value in zip(found.tokens[:MOST_TOKENS], closeness[:MOST_TOKENS].tolist(), strict=True):
             picture, width = tile(shown, value, empty)
             st.image(picture, width=width, alt=f"{clean(shown)}: {cosine(value)}")
     if len(found.tokens) > MOST_TOKENS or found.was_cut:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
+from typing import TypeVar
 
 import streamlit as st
 
@@ -18,18 +21,34 @@ from pages.ui.text import as_label
 KEPT = "compare-held-out"
 
 
-def held_out_of(run: RunToCompare, key: str) -> HeldOut | HeldOutWords | None:
+Found = TypeVar("Found", bound=HeldOut | HeldOutWords)
+
+
+def held_out_of(run: RunToCompare, key: str) -> HeldOut | None:
     """The answers; None while they are being computed, which is then shown, with a button to begin or to stop it.
 
     `key` keeps the widgets of several parts apart. Raises DistilleryError if a model is missing.
     """
+    return _kept_or_asked(run, key, read_held_out, ask_held_out)
+
+
+def held_out_words_of(run: RunToCompare, key: str) -> HeldOutWords | None:
+    """The same for a run whose models fill in hidden words."""
+    return _kept_or_asked(run, key, read_held_out_words, ask_held_out_words)
+
+
+def _kept_or_asked(
+    run: RunToCompare,
+    key: str,
+    read: Callable[[Path, Mapping[str, Path]], Found | None],
+    ask: Callable[..., Found],
+) -> Found | None:
     run_dir = runs.run_folder(run.run_id)
     folders = model_folders(run_dir)
     name = (run.run_id, "held-out", *weights_of(folders).values())
     kept = st.session_state.get(KEPT)
     if kept is not None and kept[0] == name:
         return kept[1]
-    read, ask = (read_held_out_words, ask_held_out_words) if run.kind == "words" else (read_held_out, ask_held_out)
     found = read(run_dir, folders)
     task = background.find(name)
     if found is None and task is not None:

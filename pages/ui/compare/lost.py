@@ -13,7 +13,7 @@ from core.runs.comparable import RunToCompare
 from core.scoring.held_out import HeldOut
 from core.scoring.held_out_words import HeldOutWords
 from core.scoring.slices import Share, SliceRow
-from pages.ui.compare.kept import held_out_of
+from pages.ui.compare.kept import held_out_of, held_out_words_of
 from pages.ui.compare.question import put
 from pages.ui.marks import fit, short, style, svg
 from pages.ui.stacks import theme_type
@@ -35,11 +35,14 @@ NAME, TRACK = 34, 48
 
 def show_lost(run: RunToCompare) -> None:
     """Shares by kind of text and the sentences furthest apart. Raises DistilleryError if a model is missing."""
+    if run.kind == "words":
+        words = held_out_words_of(run, "compare-lost")
+        if words is not None:
+            show_slices(words, "hidden words", ("They guess the same word", "Teacher is right", "Student is right"))
+            show_lost_words(run, words)
+        return
     found = held_out_of(run, "compare-lost")
-    if isinstance(found, HeldOutWords):
-        show_slices(found, "hidden words", ("They guess the same word", "Teacher is right", "Student is right"))
-        show_lost_words(run, found)
-    elif found is not None and found.label_names:
+    if found is not None and found.label_names:
         show_slices(found, "texts", ("They give the same label", "Teacher is right", "Student is right"))
         show_furthest(run, found)
     elif found is not None:

@@ -11,7 +11,7 @@ import streamlit as st
 from core.config import Settings, is_control
 from core.errors import DistilleryError
 from core.runs import folder as runs
-from core.runs.comparable import RunToCompare, model_folders
+from core.runs.comparable import RunToCompare, UnusableRun, model_folders
 from core.storage import read_json
 from pages.ui.compare.names import ORDINALS, Role
 from pages.ui.text import as_label, clean
@@ -33,7 +33,6 @@ class Choice:
     @property
     def settings(self) -> Settings:
         """The settings of its run."""
-        assert self.run.settings is not None
         return self.run.settings
 
     def has_teacher(self, teacher: Choice) -> bool:
@@ -83,7 +82,7 @@ def choices_for(run: RunToCompare, others: Sequence[RunToCompare]) -> list[Choic
 
 def question_of(run: RunToCompare) -> tuple[str, ...]:
     """What a run's models are asked: equal for runs whose models can be compared. Their kind is compared besides."""
-    if run.kind == "words" or run.settings is None:
+    if run.kind == "words":
         return ()
     try:
         names = read_json(runs.run_folder(run.run_id) / "student" / "config.json").get("id2label")
@@ -116,7 +115,7 @@ def describe(choice: Choice) -> str:
     return title if choice.is_own else f"{title} of {run_name(choice.run)}"
 
 
-def run_name(run: RunToCompare) -> str:
+def run_name(run: RunToCompare | UnusableRun) -> str:
     """What a person calls a run."""
     return clean(run.name) or started(run.run_id)
 
@@ -135,7 +134,6 @@ def whose(choice: Choice) -> str:
 
 def _models_of(run: RunToCompare, is_own: bool) -> list[Choice]:
     folders = model_folders(runs.run_folder(run.run_id))
-    assert run.settings is not None
     role: Role = "control" if is_control(run.settings.loss) else "student"
     teacher = Choice(f"teacher-{folders['teacher'].parent.name}", "teacher", run, folders["teacher"], is_own)
     return [teacher, Choice(f"student-{run.run_id}", role, run, folders["student"], is_own)]

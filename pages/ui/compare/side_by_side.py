@@ -19,7 +19,7 @@ from pages.ui.compare.models import Choice, folders_of, whose
 from pages.ui.compare.question import is_asked, show_question
 from pages.ui.examples import known_ends
 from pages.ui.hidden_words import show_hidden_words
-from pages.ui.replay import read_frames, recorded_ends
+from pages.ui.replay import read_shares, recorded_ends
 from pages.ui.text import clean, show_text
 
 WISH = "compare-wish"
@@ -58,7 +58,7 @@ def ends_of(run: RunToCompare) -> tuple[float, float] | None:
     """The scale of a run whose labels are a score: the task's own, or as far as its watched sentences reached."""
     if (ends := known_ends(run.settings.data)) is not None:
         return ends
-    frames = read_frames(runs.run_folder(run.run_id), run.settings)
+    frames = read_shares(runs.run_folder(run.run_id), run.settings)
     return recorded_ends(frames) if frames else None
 
 

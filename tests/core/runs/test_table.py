@@ -132,7 +132,8 @@ def test_a_name_given_later_is_the_name_everywhere_and_the_settings_stay_as_they
     assert run_name(folder) == "First"
     write_about(folder, "  A  better\nname ", "Line one.\nLine two.  ")
     assert (read_about(folder).name, read_about(folder).notes) == ("A better name", "Line one.\nLine two.")
-    assert run_name(folder) == row_of(folder).name == comparable_runs()[0].name == "A better name"
+    (listed,) = [run for runs_of_a_kind in comparable_runs() for run in runs_of_a_kind]
+    assert run_name(folder) == row_of(folder).name == listed.name == "A better name"
     assert row_of(folder).notes == "Line one.\nLine two."
     assert (folder / "config.json").read_bytes() == frozen
     write_about(folder, "", "")

@@ -106,7 +106,7 @@ def test_a_narrower_student_is_not_compared_and_the_reason_is_said(world, tmp_pa
 
 
 def test_the_students_layer_stands_beside_the_one_it_came_from(world):
-    everything = comparable_runs()
+    everything, _ = comparable_runs()
     run = next(each for each in everything if each.run_id == world["labels"].name)
     two = named(choices_for(run, everything)[:2])
     found = look_inside(model_folders(world["labels"]), SENTENCE, 32)
