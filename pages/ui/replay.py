@@ -6,11 +6,11 @@ so that the page stands still while it trains.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import streamlit as st
 
@@ -34,16 +34,25 @@ MAX_ROWS = 5
 WORDS = 5
 """Words of each model that are recorded for a sentence."""
 
-Row = list[float] | list[Word]
+_MEANING_OF_WORDS = (
+    f"The five words that each model finds most likely in place of the first {MASK}. A line joins words that both name."
+)
+
+Row = TypeVar("Row", list[float], list[Word])
+"""The answer to one sentence: a share for each label or one score, or words."""
 
 
 @dataclass(frozen=True)
-class Frame:
-    """Both models' answers to every watched sentence at one step: words, a share for each label, or one score."""
+class Frame(Generic[Row]):
+    """Both models' answers to every watched sentence at one step."""
 
     step: int
     teacher: list[Row]
     student: list[Row]
+
+
+Shares = Frame[list[float]]
+Guesses = Frame[list[Word]]
 
 
 def show_replay(folder: Path) -> None:
@@ -57,22 +66,27 @@ def show_replay(folder: Path) -> None:
     st.fragment(_show_frame, run_every=EVERY_S if training else None)(folder, settings, training)
 
 
-def read_frames(folder: Path, settings: Settings) -> list[Frame]:
-    """What a run has recorded so far, by step; lines that are no answers to these sentences are passed over."""
-    words, count = settings.objective == "masked_words", len(settings.probes)
-    events = read_events(folder / "metrics.jsonl", kind="probe")[0]
-    found = [frame for event in events if (frame := _frame(event, words, count)) is not None]
-    # Of several frames of one step the last counts, as in a run that went on from an earlier one.
-    frames = sorted({frame.step: frame for frame in found}.values(), key=lambda frame: frame.step)
-    return frames if words else [frame for frame in frames if _width(frame) == _width(frames[-1])]
+def read_shares(folder: Path, settings: Settings) -> list[Shares]:
+    """What a run that learns labels has recorded so far, by step: as many numbers for each sentence in every frame.
+
+    Lines that are no answers to these sentences are passed over.
+    """
+    found = _frames(folder, len(settings.probes), _shares)
+    frames = _by_step(frame for frame in found if len(_widths(frame)) == 1)
+    return [frame for frame in frames if _width(frame) == _width(frames[-1])]
 
 
-def recorded_ends(frames: list[Frame]) -> Ends:
+def read_guesses(folder: Path, settings: Settings) -> list[Guesses]:
+    """What a run that learns masked words has recorded so far, by step; other lines are passed over."""
+    return _by_step(_frames(folder, len(settings.probes), _words))
+
+
+def recorded_ends(frames: list[Shares]) -> Ends:
     """The ends of a scale that holds every recorded score of both models."""
     return marks.round_ends(row[0] for frame in frames for row in (*frame.teacher, *frame.student))
 
 
-def first_words(frames: list[Frame], number: int) -> list[str]:
+def first_words(frames: list[Guesses], number: int) -> list[str]:
     """The student's first word for one sentence, each time that it changed."""
     words = [frame.student[number][0].text for frame in frames if frame.student[number]]
     return words[:1] + [later for earlier, later in pairwise(words) if later != earlier]
@@ -81,34 +95,29 @@ def first_words(frames: list[Frame], number: int) -> list[str]:
 def _show_frame(folder: Path, settings: Settings, training: bool) -> None:
     if training and not folder.exists():
         st.rerun()  # the whole page says what became of it
-    frames = read_frames(folder, settings)
-    if not frames:
-        st.caption("The first answers appear when the student begins." if training else "This run recorded no answers.")
+    if settings.objective == "masked_words":
+        if guesses := read_guesses(folder, settings):
+            seen = _seen(folder.name, guesses, _MEANING_OF_WORDS, training)
+            _show_words(settings.probes, guesses, seen)
+            return
+    elif shares := read_shares(folder, settings):
+        names = label_names(folder, _width(shares[0]))
+        newest = _seen(folder.name, shares, _meaning(names), training)[-1]
+        _show_numbers(settings.probes, shares, newest, names)
         return
-    words, width = settings.objective == "masked_words", _width(frames[0])
-    names = () if words else label_names(folder, width)
+    st.caption("The first answers appear when the student begins." if training else "This run recorded no answers.")
+
+
+def _seen(run_id: str, frames: list[Frame[Row]], meaning: str, training: bool) -> list[Frame[Row]]:
+    """The frames up to the chosen step, after a line that says what their pictures show."""
     how = " Move the slider back to see how the student began." if len(frames) > 1 else ""
-    st.caption(_meaning(words, names) + how)
-    step = _chosen_step(folder.name, [frame.step for frame in frames], follow=training)
-    seen = [frame for frame in frames if frame.step <= step]
-    if words:
-        _show_words(settings.probes, frames, seen)
-    elif width == 1:
-        _show_scores(settings.probes, seen[-1], recorded_ends(frames))
-    elif width == 2:
-        _show_shares(settings.probes, seen[-1], names)
-    else:
-        for number, sentence in enumerate(settings.probes):
-            _show_labels(sentence, seen[-1].teacher[number], seen[-1].student[number], names)
+    st.caption(meaning + how)
+    step = _chosen_step(run_id, [frame.step for frame in frames], follow=training)
+    return [frame for frame in frames if frame.step <= step]
 
 
-def _meaning(words: bool, names: tuple[str, ...]) -> str:
-    """What the pictures below show."""
-    if words:
-        return (
-            f"The five words that each model finds most likely in place of the first {MASK}. A line joins words that "
-            "both name."
-        )
+def _meaning(names: tuple[str, ...]) -> str:
+    """What the pictures of shares or scores show."""
     if len(names) == 1:
         return "The score that each model gives to each sentence."
     if len(names) == 2:
@@ -128,14 +137,24 @@ def _chosen_step(run_id: str, steps: list[int], follow: bool) -> int:
     return st.select_slider("Step", steps, key=key)
 
 
-def _show_words(probes: tuple[str, ...], frames: list[Frame], seen: list[Frame]) -> None:
+def _show_numbers(probes: tuple[str, ...], frames: list[Shares], frame: Shares, names: tuple[str, ...]) -> None:
+    if len(names) == 1:
+        _show_scores(probes, frame, recorded_ends(frames))
+    elif len(names) == 2:
+        _show_shares(probes, frame, names)
+    else:
+        for number, sentence in enumerate(probes):
+            _show_labels(sentence, frame.teacher[number], frame.student[number], names)
+
+
+def _show_words(probes: tuple[str, ...], frames: list[Guesses], seen: list[Guesses]) -> None:
     for start in range(0, len(probes), 2):
         for column, number in zip(st.columns(2), range(start, min(start + 2, len(probes))), strict=False):
             with column.container(border=True, height="stretch"):
                 _show_one_mask(probes[number], number, frames, seen)
 
 
-def _show_one_mask(sentence: str, number: int, frames: list[Frame], seen: list[Frame]) -> None:
+def _show_one_mask(sentence: str, number: int, frames: list[Guesses], seen: list[Guesses]) -> None:
     show_text(sentence)
     teacher, student = seen[-1].teacher[number], seen[-1].student[number]
     if not teacher or not student:
@@ -147,7 +166,7 @@ def _show_one_mask(sentence: str, number: int, frames: list[Frame], seen: list[F
     st.image(picture, width="stretch", alt=said)
 
 
-def _show_scores(probes: tuple[str, ...], frame: Frame, ends: Ends) -> None:
+def _show_scores(probes: tuple[str, ...], frame: Shares, ends: Ends) -> None:
     _show_ends(marks.value(ends[0]), marks.value(ends[1]))
     for number, sentence in enumerate(probes):
         teacher, student = frame.teacher[number][0], frame.student[number][0]
@@ -155,7 +174,7 @@ def _show_scores(probes: tuple[str, ...], frame: Frame, ends: Ends) -> None:
         _show_sentence(sentence, marks.line(teacher, student, ends, marks.value), said)
 
 
-def _show_shares(probes: tuple[str, ...], frame: Frame, names: tuple[str, ...]) -> None:
+def _show_shares(probes: tuple[str, ...], frame: Shares, names: tuple[str, ...]) -> None:
     _show_ends(names[0], names[1])
     for number, sentence in enumerate(probes):
         teacher, student = frame.teacher[number][1], frame.student[number][1]
@@ -168,14 +187,14 @@ def _show_labels(sentence: str, teacher: list[float], student: list[float], name
     order = sorted(range(len(names)), key=lambda place: -teacher[place])
     kept, rest = (order, []) if len(order) <= MAX_ROWS else (order[: MAX_ROWS - 1], order[MAX_ROWS - 1 :])
     shown_names = [names[place] for place in kept] + ([f"{len(rest)} others"] if rest else [])
-    shares = [
-        [row[place] for place in kept] + ([sum(row[place] for place in rest)] if rest else [])
-        for row in (teacher, student)
-    ]
+    shares = {
+        role: [row[place] for place in kept] + ([sum(row[place] for place in rest)] if rest else [])
+        for role, row in {"teacher": teacher, "student": student}.items()
+    }
     first = student.index(max(student))
     said = f"Student: {clean(names[first])}, teacher: {clean(names[order[0]])}"
     bold = kept.index(first) if first in kept else None
-    _show_sentence(sentence, marks.rows(shown_names, *shares, bold=bold, say=_whole), said, said)
+    _show_sentence(sentence, marks.rows(shown_names, shares["teacher"], shares["student"], bold, _whole), said, said)
 
 
 def _show_sentence(sentence: str, picture: str, said: str, below: str = "") -> None:
@@ -192,23 +211,31 @@ def _show_ends(low: str, high: str) -> None:
     drawing.image(marks.line_ends(low, high), width="stretch", alt=f"From {clean(low)} to {clean(high)}")
 
 
-def _frame(event: Event, words: bool, probes: int) -> Frame | None:
+def _frames(folder: Path, probes: int, parse: Callable[[Any], Row | None]) -> list[Frame[Row]]:
+    events = read_events(folder / "metrics.jsonl", kind="probe")[0]
+    return [frame for event in events if (frame := _frame(event, probes, parse)) is not None]
+
+
+def _by_step(frames: Iterable[Frame[Row]]) -> list[Frame[Row]]:
+    # Of several frames of one step the last counts, as in a run that went on from an earlier one.
+    return sorted({frame.step: frame for frame in frames}.values(), key=lambda frame: frame.step)
+
+
+def _frame(event: Event, probes: int, parse: Callable[[Any], Row | None]) -> Frame[Row] | None:
     """The answers in a line of metrics.jsonl; None for any other line."""
     step = event.get("step")
     if event.get("event") != "probe" or type(step) is not int:
         return None
-    models = [_rows(event.get(model), probes, _words if words else _shares) for model in ("teacher", "student")]
-    if None in models or not (words or len({len(row) for rows in models for row in rows}) == 1):
-        return None
-    return Frame(step, *models)
+    teacher, student = (_rows(event.get(model), probes, parse) for model in ("teacher", "student"))
+    return None if teacher is None or student is None else Frame(step, teacher, student)
 
 
 def _rows(raw: Any, probes: int, parse: Callable[[Any], Row | None]) -> list[Row] | None:
     """One row for each watched sentence, or None."""
     if not isinstance(raw, list) or len(raw) != probes:
         return None
-    rows = [parse(row) for row in raw]
-    return None if None in rows else rows
+    rows = [row for each in raw if (row := parse(each)) is not None]
+    return rows if len(rows) == probes else None
 
 
 def _shares(raw: Any) -> list[float] | None:
@@ -227,7 +254,12 @@ def _words(raw: Any) -> list[Word] | None:
     return [Word(shown(piece), float(share)) for piece, share in raw[:WORDS]] if whole else None
 
 
-def _width(frame: Frame) -> int:
+def _widths(frame: Shares) -> set[int]:
+    """How many numbers each answer has."""
+    return {len(row) for row in (*frame.teacher, *frame.student)}
+
+
+def _width(frame: Shares) -> int:
     """How many numbers there are for each sentence."""
     return len(frame.student[0])
 

@@ -16,7 +16,7 @@ from core.runs import folder as runs
 from core.settings_file import parse_settings
 from core.storage import teacher_model, write_json
 from pages.ui.marks import line, round_ends, rows, value
-from pages.ui.replay import Frame, first_words, read_frames, recorded_ends
+from pages.ui.replay import Frame, first_words, read_guesses, read_shares, recorded_ends
 from tests.fixtures.browser import settled
 from tests.fixtures.compare_page import change_settings, drawings, open_page, record_answers, spoken, words
 from tests.fixtures.made_runs import RESULTS, SCORE_RESULTS, WORDS_RESULTS, make_run
@@ -58,7 +58,7 @@ def watch(folder: Path) -> Any:
 def test_frames_come_in_the_order_of_steps_and_the_last_of_a_step_counts(home):
     said = [[0.4, 0.6]] * 2
     folder = labelled(home, (20, said, said), (0, said, said), (20, [[0.1, 0.9]] * 2, said))
-    frames = read_frames(folder, runs.read_settings(folder))
+    frames = read_shares(folder, runs.read_settings(folder))
     assert [frame.step for frame in frames] == [0, 20]
     assert frames[1].student == [[0.1, 0.9]] * 2
 
@@ -82,7 +82,7 @@ def test_a_foreign_line_is_passed_over(home, event):
     folder = labelled(home, (0, [[0.4, 0.6]] * 2, [[0.1, 0.9]] * 2))
     with (folder / "metrics.jsonl").open("a") as file:
         file.write(json.dumps({"event": "probe"} | event) + "\n")
-    assert [frame.step for frame in read_frames(folder, runs.read_settings(folder))] == [0]
+    assert [frame.step for frame in read_shares(folder, runs.read_settings(folder))] == [0]
     watch(folder)
 
 
@@ -93,12 +93,12 @@ def test_a_foreign_line_among_words_is_passed_over(home, row):
     with (folder / "metrics.jsonl").open("a") as file:
         file.write(json.dumps({"event": "probe", "step": 60, "student": [row] * count, "teacher": [row] * count}))
         file.write("\n")
-    assert [frame.step for frame in read_frames(folder, runs.read_settings(folder))] == [0, 20, 40]
+    assert [frame.step for frame in read_guesses(folder, runs.read_settings(folder))] == [0, 20, 40]
     watch(folder)
 
 
 def test_first_words_are_told_each_time_they_change(home):
-    frames = read_frames(folder := guessing(home), runs.read_settings(folder))
+    frames = read_guesses(folder := guessing(home), runs.read_settings(folder))
     assert first_words(frames, 0) == ["the", "good"]
     assert first_words(frames[:2], 0) == ["the"]
     assert first_words([Frame(0, [[]], [[]])], 0) == []
