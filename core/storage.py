@@ -13,7 +13,7 @@ import os
 import secrets
 import stat
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeGuard
 
 from core.errors import DistilleryError
 
@@ -192,7 +192,7 @@ def where(path: Path) -> str:
     return f"{path.parent.name}/{path.name}".encode("utf-8", errors="replace").decode("utf-8")
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     """True for a finite number as `parse_json` gives it; a bool is none."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 

@@ -9,7 +9,7 @@ from core.errors import DistilleryError
 from core.runs import folder as runs
 from core.runs.table import RunRow
 from core.speed.forms import forms_of, weights_of
-from core.speed.measurement import BATCHES, LENGTHS, Cell, Measurement, others
+from core.speed.measurement import BATCHES, LENGTHS, Cell, Device, Measurement, others
 from core.speed.standing import MeasuredRun, measured_runs, sizes_of, standing
 from pages.ui.chooser import choose_run
 from pages.ui.form import KEPT
@@ -24,6 +24,7 @@ from pages.ui.text import as_label, clean, show_text
 from pages.ui.watch import started
 
 RUN, BATCH, TOKENS, DEVICE = "speed-run", "speed-batch", "speed-tokens", "speed-device"
+PROCESSOR: Device = "cpu"
 LEAST, ACROSS_KEY, VIEW = "speed-least", "speed-across", "speed-view"
 
 
@@ -66,11 +67,10 @@ def choose_cell(measurement: Measurement | None) -> Cell:
     """How the models are asked: the place of the grid that gauges and map show."""
     batch = st.segmented_control("Texts at a time", BATCHES, key=BATCH, default=BATCHES[0], required=True, **KEPT)
     tokens = st.segmented_control("Word pieces each", LENGTHS, key=TOKENS, default=LENGTHS[1], required=True, **KEPT)
-    devices = measurement.devices() if measurement else ["cpu"]
-    device = "cpu"
+    devices, device = measurement.devices() if measurement else [], PROCESSOR
     if len(devices) > 1:
         device = st.segmented_control(
-            "Where", devices, format_func=DEVICES.get, key=DEVICE, default="cpu", required=True
+            "Where", devices, format_func=DEVICES.__getitem__, key=DEVICE, default=PROCESSOR, required=True
         )
     return Cell(device=device, batch=batch, tokens=tokens)
 
@@ -89,11 +89,21 @@ def show_measured(run: MeasuredRun, cell: Cell) -> None:
         return
     show_sizes(measurement.forms)
     view = st.segmented_control(
-        "Time of one pass", list(VIEWS), format_func=VIEWS.get, key=VIEW, default="median", required=True, **KEPT
+        "Time of one pass",
+        list(VIEWS),
+        format_func=VIEWS.__getitem__,
+        key=VIEW,
+        default="median",
+        required=True,
+        **KEPT,
     )
     show_times(measurement, cell.device, view)
     st.caption("Columns: texts at a time × word pieces of each. ▸ marks the best of a column.")
-    for line in (f"Measured here: {on_what(measurement)}; {when(measurement)}.", how_busy(measurement), *missing(run)):
+    for line in (
+        f"Measured here: {on_what(measurement)}; {when(measurement)}.",
+        how_busy(measurement),
+        *missing(run.run_id, measurement),
+    ):
         if line:
             st.caption(as_label(line, 600))
 
@@ -110,13 +120,13 @@ def elsewhere(run: MeasuredRun) -> list[str]:
     ]
 
 
-def missing(run: MeasuredRun) -> list[str]:
+def missing(run_id: str, measurement: Measurement) -> list[str]:
     """Forms that have been made since the run was measured."""
     try:
-        forms = forms_of(runs.run_folder(run.run_id))
+        forms = forms_of(runs.run_folder(run_id))
     except DistilleryError:
         return []
-    new = [form for form in forms if run.measurement.form(form.role, form.runtime) is None]
+    new = [form for form in forms if measurement.form(form.role, form.runtime) is None]
     names = " and ".join(f"{form.role}{RUNTIMES[form.runtime]}" for form in new)
     return [f"Not in this table, because it was exported later: {names}. Measure again to see it."] if new else []
 
@@ -173,7 +183,7 @@ def show_everything(found: list[MeasuredRun]) -> None:
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     least = left.slider("Keep at least", 50, 105, 97, format=f"%d{numbers.THIN}%%", key=LEAST, **KEPT)
     across = right.segmented_control(
-        "Speed as", list(ACROSS), format_func=ACROSS.get, key=ACROSS_KEY, default="times", required=True, **KEPT
+        "Speed as", list(ACROSS), format_func=ACROSS.__getitem__, key=ACROSS_KEY, default="times", required=True, **KEPT
     )
     points = [point for each in found if (point := standing(each, cell)) is not None]
     show_map(points, run, cell, least / 100, across)

@@ -207,16 +207,17 @@ def _read_row(variant: Variant, run_id: str) -> AblationRun:
 
 
 def _compared(row: AblationRun, full: AblationRun) -> AblationRun:
-    if row.score is None or full.score is None:
+    if row.score is None or full.score is None or row.results is None or full.results is None:
         return row
     same = ("metric", "split", "examples")
     if any(row.results[name] != full.results[name] for name in same):
         return row
-    return replace(row, delta=row.score - full.score, sure=_half_width(row, full))
+    is_share = row.results["metric"] != "correlation"
+    sure = _half_width(row.score, full.score, row.results["examples"]) if is_share else None
+    return replace(row, delta=row.score - full.score, sure=sure)
 
 
-def _half_width(row: AblationRun, full: AblationRun) -> float | None:
-    if row.results["metric"] == "correlation":
-        return None
-    variances = (each.score * (1 - each.score) / each.results["examples"] for each in (row, full))
+def _half_width(score: float, other: float, examples: int) -> float:
+    """Of the 95 % interval of the difference of two shares of the same number of examples."""
+    variances = (each * (1 - each) / examples for each in (score, other))
     return 1.96 * math.sqrt(sum(variances))

@@ -186,9 +186,9 @@ def _buckets(rows: int, count: int) -> Iterator[range]:
 
 def _extremes(values: list[float | None], bucket: range) -> set[int]:
     """Rows of the least and the greatest value in a bucket, and of the first that is missing."""
-    known = [row for row in bucket if values[row] is not None]
+    known = {row: value for row in bucket if (value := values[row]) is not None}
     missing = next((row for row in bucket if values[row] is None), None)
-    ends = {min(known, key=values.__getitem__), max(known, key=values.__getitem__)} if known else set()
+    ends = {min(known, key=known.__getitem__), max(known, key=known.__getitem__)} if known else set()
     return ends if missing is None else ends | {missing}
 
 

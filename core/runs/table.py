@@ -140,7 +140,7 @@ def loss_in_short(path: Path) -> tuple[float, ...]:
         pieces = _pieces(path)
     except OSError:
         return ()
-    losses = {stage: [[] for _ in pieces] for stage in ("student", "teacher")}
+    losses: dict[str, list[list[float]]] = {stage: [[] for _ in pieces] for stage in ("student", "teacher")}
     for place, piece in enumerate(pieces):
         for line in piece:
             stage, loss = _loss(line)

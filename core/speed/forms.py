@@ -13,8 +13,8 @@ from core.models.description import read_description
 from core.models.folder import CONFIG, WEIGHTS, ModelFolder, file_sha256
 from core.models.layout import head_of
 from core.models.shape import MB, Shape
-from core.runs.comparable import model_folders
-from core.speed.measurement import Role, Runtime
+from core.runs.comparable import ROLES, Role, model_folders
+from core.speed.measurement import Runtime
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Form:
 def forms_of(run_dir: Path) -> list[Form]:
     """Every form of the run's models, the teacher's first. Raises DistilleryError if there is no student to measure."""
     folders = model_folders(run_dir)
-    shapes = {role: _shape(folder) for role, folder in folders.items()}
-    saved = [Form(role, "torch", folder / WEIGHTS, shapes[role]) for role, folder in folders.items()]
+    shapes = {role: _shape(folders[role]) for role in ROLES}
+    saved = [Form(role, "torch", folders[role] / WEIGHTS, shapes[role]) for role in ROLES]
     return saved + [Form("student", runtime, path, shapes["student"]) for runtime, path in onnx_files(run_dir).items()]
 
 
@@ -55,7 +55,8 @@ def weights_of(run_dir: Path) -> dict[Role, str]:
 
     Raises DistilleryError if there is no student to measure.
     """
-    return {role: _sha256(folder) for role, folder in model_folders(run_dir).items()}
+    folders = model_folders(run_dir)
+    return {role: _sha256(folders[role]) for role in ROLES}
 
 
 def _shape(folder: Path) -> Shape:

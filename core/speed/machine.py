@@ -12,9 +12,14 @@ import json
 import os
 import platform
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from core.runs.comparable import Role
 
 LIBRARIES = ("torch", "transformers", "onnxruntime")
 """Whose version changes how fast a model answers."""
@@ -32,7 +37,7 @@ class Machine(BaseModel):
     gpus: tuple[str, ...]
     versions: dict[str, str]
 
-    def key(self, weights: dict[str, str]) -> str:
+    def key(self, weights: Mapping[Role, str]) -> str:
         """16 hexadecimal digits that change with the machine and with the models' weights (SHA-256 by role)."""
         facts = json.dumps([self.model_dump(mode="json"), weights], sort_keys=True)
         return hashlib.sha256(facts.encode()).hexdigest()[:16]

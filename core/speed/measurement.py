@@ -11,10 +11,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from core.runs.comparable import Role
 from core.speed.machine import Machine, this_machine
 from core.storage import BrokenRun, read_json, write_json
 
-Role = Literal["teacher", "student"]
 Runtime = Literal["torch", "onnx", "int8"]
 Device = Literal["cpu", "cuda", "mps"]
 
@@ -86,11 +86,15 @@ class Measurement(_Record):
         """The model of this role in this form, or None if it was not there to be measured."""
         return next((form for form in self.forms if (form.role, form.runtime) == (role, runtime)), None)
 
+    def time(self, role: Role, cell: Cell) -> Time | None:
+        """What was measured of this model as it was trained in this place of the grid, or None if it was not."""
+        form = self.form(role)
+        return None if form is None else form.time(cell)
+
     def times_as_fast(self, form: FormMeasured, cell: Cell) -> float | None:
         """The teacher's time divided by this form's; None where either was not measured."""
-        teacher = self.form("teacher")
-        times = teacher and teacher.time(cell), form.time(cell)
-        return times[0].median_ms / times[1].median_ms if all(times) else None
+        teacher, student = self.time("teacher", cell), form.time(cell)
+        return teacher.median_ms / student.median_ms if teacher and student else None
 
     def devices(self) -> list[Device]:
         """Where its models were timed: the processor first."""
@@ -121,7 +125,7 @@ def others(run_dir: Path, weights: dict[Role, str], machine: Machine | None = No
 
 def place(run_dir: Path, weights: dict[Role, str], machine: Machine) -> Path:
     """The file of a measurement."""
-    return run_dir / FOLDER / f"{machine.key(dict(weights))}.json"
+    return run_dir / FOLDER / f"{machine.key(weights)}.json"
 
 
 def _read(path: Path) -> Measurement:

@@ -63,7 +63,9 @@ class _Torch:
     def passes(self, texts: Texts, device: Device) -> Callable[[], object]:
         import torch
 
-        model = self._model.to(device)
+        from core.models.in_memory import on_device
+
+        model = on_device(self._model, device)
         ids = torch.from_numpy(texts).to(device)
         mask = torch.ones_like(ids)
         # A GPU answers later than it is asked: wait for it, or only the asking is timed.

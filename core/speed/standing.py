@@ -14,13 +14,11 @@ from core import paper
 from core.config import is_control
 from core.errors import DistilleryError
 from core.runs import folder as runs
-from core.runs.comparable import model_folders
+from core.runs.comparable import ROLES, Role, model_folders
 from core.runs.table import RunRow, list_rows
 from core.speed.forms import forms_of, weights_of
-from core.speed.measurement import FOLDER, Cell, Measurement, Role, read_measurement
+from core.speed.measurement import FOLDER, Cell, Measurement, read_measurement
 from core.storage import runs_root
-
-ROLES: tuple[Role, ...] = ("teacher", "student")
 
 
 @dataclass(frozen=True)
@@ -85,10 +83,11 @@ class Pace:
 
 @dataclass(frozen=True)
 class Standing:
-    """One point of the map. `kept` is the student's score as a share of its own teacher's."""
+    """One point of the map. `kept` is the student's score as a share of its own teacher's, both by `metric`."""
 
     run: MeasuredRun
     kept: float
+    metric: str
     pace: Pace
     parameters: int
     size_mb: float
@@ -96,7 +95,8 @@ class Standing:
 
 def measured_runs() -> tuple[list[MeasuredRun], list[tuple[RunRow, str]]]:
     """Runs with models of known size, newest first; and the others, each with the reason."""
-    found, others = [], []
+    found: list[MeasuredRun] = []
+    others: list[tuple[RunRow, str]] = []
     for row in list_rows():
         run = _measured_run(row)
         if run.results is None and run.reason:
@@ -113,16 +113,15 @@ def standing(run: MeasuredRun, cell: Cell) -> Standing | None:
         return None
     student = results["student"]
     pace = pace_of(run, cell) or _pace_of_results(results)
-    return Standing(run, results["kept"], pace, student["parameters"], student["size_mb"])
+    return Standing(run, results["kept"], results["metric"], pace, student["parameters"], student["size_mb"])
 
 
 def pace_of(run: MeasuredRun, cell: Cell) -> Pace | None:
     """What the grid says of both models in this cell, or None."""
     if run.measurement is None:
         return None
-    forms = [run.measurement.form(role) for role in ROLES]
-    times = [form and form.time(cell) for form in forms]
-    return Pace(times[0].median_ms, times[1].median_ms, on_grid=True) if all(times) else None
+    teacher, student = (run.measurement.time(role, cell) for role in ROLES)
+    return Pace(teacher.median_ms, student.median_ms, on_grid=True) if teacher and student else None
 
 
 def pace_at_the_end(run: MeasuredRun) -> Pace | None:
@@ -200,5 +199,5 @@ def _measurement(folder: Path) -> Measurement | None:
 
 
 def _pace_of_results(results: dict[str, Any]) -> Pace:
-    times = (results[role]["ms_per_sentence"] for role in ROLES)
-    return Pace(*times, on_grid=False)
+    teacher, student = (results[role]["ms_per_sentence"] for role in ROLES)
+    return Pace(teacher, student, on_grid=False)

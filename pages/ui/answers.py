@@ -19,6 +19,7 @@ from pages.ui.theme import grid_colour, text_colour
 
 if TYPE_CHECKING:
     import pandas as pd
+    from streamlit.elements.lib.column_types import ColumnConfig
 
     from core.scoring.answers import Answer, Score
     from core.scoring.hidden_words import Guesses
@@ -182,12 +183,12 @@ def mean_times(answers: Sequence[Mapping[str, Timed]]) -> str:
     return "On average " + ", ".join(mean(role) for role in answers[0]) + "."
 
 
-def time_column() -> dict:
+def time_column() -> ColumnConfig:
     """How a table shows milliseconds."""
     return st.column_config.NumberColumn(format="%.1f", width=90, help=HOW_MEASURED)
 
 
-def sure_column(role: str, width: int) -> dict:
+def sure_column(role: str, width: int) -> ColumnConfig:
     """How a table shows a probability in per cent, so many pixels wide."""
     return st.column_config.ProgressColumn(
         "sure", min_value=0, max_value=100, format="%.1f %%", color=colour_of(role), width=width
@@ -236,8 +237,8 @@ def _show_cut(comparisons: Sequence[Comparison] | Sequence[ScoreComparison]) -> 
         st.caption(SAW_THE_BEGINNING)
 
 
-def _columns(roles: list[str]) -> dict:
-    config: dict = {
+def _columns(roles: list[str]) -> dict[str, ColumnConfig]:
+    config = {
         "Agree": st.column_config.TextColumn(width=60),
         "Sentence": st.column_config.TextColumn(width=310),
         "Points apart": st.column_config.NumberColumn(
@@ -251,8 +252,8 @@ def _columns(roles: list[str]) -> dict:
     return config
 
 
-def _score_columns(roles: list[str]) -> dict:
-    config: dict = {
+def _score_columns(roles: list[str]) -> dict[str, ColumnConfig]:
+    config = {
         "Sentence": st.column_config.TextColumn(width=480),
         "Apart": st.column_config.NumberColumn(format="%.2f", width=80),
     }

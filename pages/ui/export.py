@@ -138,7 +138,7 @@ def _offer(folder: Path) -> None:
         st.caption(said)
 
 
-def _download(label: str, write: Callable[[], BinaryIO], name: str, kind: str) -> None:
+def _download(label: str, write: Callable[[], BinaryIO | bytes], name: str, kind: str) -> None:
     # Nothing is packed before somebody asks for it, and then not on the page's thread.
     key = f"download-{label}"
     st.download_button(label, write, name, kind, key=key, on_click="ignore", icon=":material/download:")

@@ -122,7 +122,7 @@ def _show_start() -> None:
     group = st.session_state.setdefault(NEXT, runs.new_run_id())
     base, button = st.columns([2, 1], vertical_alignment="bottom")
     with base:
-        st.selectbox("Recipe to take apart", list(names), format_func=names.get, key=BASE)
+        st.selectbox("Recipe to take apart", list(names), format_func=names.__getitem__, key=BASE)
     try:
         seconds, reason = ablation.expected_seconds(_settings(st.session_state[BASE])), ""
     except DistilleryError as error:

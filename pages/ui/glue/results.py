@@ -76,18 +76,33 @@ def show_results(jobs: Sequence[Job]) -> None:
     _show_downloads(measured)
 
 
-def best_student(table: Table) -> Row | None:
+@dataclass(frozen=True)
+class BesideTeacher:
+    """A student and what it kept: its mean over `mean.tasks` and its teacher's in points, and the per cent of it."""
+
+    title: str
+    mean: Value
+    student: float
+    teacher: float
+    kept: float
+
+
+def best_student(table: Table) -> BesideTeacher | None:
     """The student with the most tasks, of equal ones the one that kept most; None without one beside a teacher."""
-    found = [row for row in table.rows if row.kind == "student" and (mean := _mean(row)) and mean.kept is not None]
-    return max(found, key=lambda row: (len(_mean(row).tasks), _mean(row).kept), default=None)
+    students = [_beside_teacher(row) for row in table.rows if row.kind == "student"]
+    found = [student for student in students if student is not None]
+    return max(found, key=lambda student: (len(student.mean.tasks), student.kept), default=None)
 
 
-def _mean(row: Row) -> Value | None:
-    return row.values.get(paper.MACRO)
+def _beside_teacher(row: Row) -> BesideTeacher | None:
+    mean = row.values.get(paper.MACRO)
+    if mean is None or mean.number is None or mean.difference is None or mean.kept is None:
+        return None
+    return BesideTeacher(row.title, mean, mean.number, mean.number - mean.difference, mean.kept)
 
 
 def _show_numbers(table: Table) -> None:
-    columns, row = st.columns(3), best_student(table)
+    columns, best = st.columns(3), best_student(table)
     reported = next(row for row in table.rows if row.title == paper.DISTILBERT.name).values[paper.MACRO]
     with columns[0].container(border=True, height="stretch"):
         st.metric("The paper's DistilBERT kept", _percent(reported.kept))
@@ -95,41 +110,37 @@ def _show_numbers(table: Table) -> None:
             paper_badge()
             st.caption(f"{reported.number:.1f} of {paper.BERT_BASE.macro:.1f}, mean of nine tasks")
     with columns[1].container(border=True, height="stretch"):
-        st.metric(f"{as_label(row.title, 40)} kept" if row else "Your student kept", _percent(_kept(row)))
-        if row is None:
+        whose = as_label(best.title, 40) if best else "Your student"
+        st.metric(f"{whose} kept", _percent(best.kept if best else None))
+        if best is None:
             st.caption("once a student and its teacher are measured on the same task")
         else:
-            _show_here(row)
+            _show_here(best)
     with columns[2].container(border=True, height="stretch"):
-        same = _same_tasks(row)
+        same = _same_tasks(best.mean) if best else None
         st.metric("DistilBERT on the same tasks", _percent(same))
-        if same is None:
+        if best is None or same is None:
             st.caption("for a comparison that is fair")
         else:
             with st.container(horizontal=True, vertical_alignment="center"):
                 paper_badge()
-                st.caption(f"of BERT-base's score on {_names(_mean(row).tasks)}")
+                st.caption(f"of BERT-base's score on {_names(best.mean.tasks)}")
 
 
-def _show_here(row: Row) -> None:
-    mean = _mean(row)
-    tasks = mean.label or "mean of nine tasks"
+def _show_here(best: BesideTeacher) -> None:
+    tasks = best.mean.label or "mean of nine tasks"
     with st.container(horizontal=True, vertical_alignment="center"):
-        if mean.origin == "demo scale":
+        if best.mean.origin == "demo scale":
             st.badge("demo scale", color="orange", help="Learned from fewer examples than the official tasks have.")
         else:
             st.badge("measured here", color="blue")
-        st.caption(as_label(f"{mean.number:.1f} of {mean.number - mean.difference:.1f}, {tasks}", 200))
+        st.caption(as_label(f"{best.student:.1f} of {best.teacher:.1f}, {tasks}", 200))
 
 
-def _kept(row: Row | None) -> float | None:
-    return _mean(row).kept if row else None
-
-
-def _same_tasks(row: Row | None) -> float | None:
-    same = _mean(row).same_tasks if row else {}
-    teacher = same.get(paper.BERT_BASE.name)
-    return 100 * same[paper.DISTILBERT.name] / teacher if teacher else None
+def _same_tasks(mean: Value) -> float | None:
+    """What the paper's student kept of its teacher's mean over the same tasks, in per cent."""
+    teacher = mean.same_tasks.get(paper.BERT_BASE.name)
+    return 100 * mean.same_tasks[paper.DISTILBERT.name] / teacher if teacher else None
 
 
 def _percent(per_cent: float | None) -> str:

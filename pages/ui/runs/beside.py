@@ -70,7 +70,7 @@ def choose(asked: str) -> list[str]:
     else:
         st.session_state[CHOSEN] = [run_id for run_id in st.session_state[CHOSEN] if run_id in names]
     chosen = st.multiselect(
-        f"Runs, {FEWEST} to {MOST}", list(names), format_func=names.get, max_selections=MOST, key=CHOSEN
+        f"Runs, {FEWEST} to {MOST}", list(names), format_func=names.__getitem__, max_selections=MOST, key=CHOSEN
     )
     st.query_params["runs"] = ",".join(chosen)
     return chosen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -23,17 +23,21 @@ MEANING = {
 }
 
 
+Columns = dict[str, Sequence[str | float]]
+"""A table by its titles, each column as long as the others."""
+
+
 def show_files(folder: Path) -> None:
     """Where the run lies, how large its parts are, and its checkpoints."""
     parts = sizes(folder)
     with st.expander(f"On disk: {megabytes(sum(parts.values()))}"):
         st.code(str(folder), language=None)
-        table = {"part": [MEANING.get(part, part) for part in parts], "MB": [*parts.values()]}
+        table: Columns = {"part": [MEANING.get(part, part) for part in parts], "MB": [*parts.values()]}
         _show_sizes(table, "The parts of the run's folder and their sizes")
         saved = checkpoints(folder)
         if saved:
             st.markdown(f"**{numbers.plural('Checkpoint', len(saved))}**, the newest first")
-            columns = {
+            columns: Columns = {
                 "of the": [each.stage for each in saved],
                 "after step": [each.step for each in saved],
                 "MB": [each.size_mb for each in saved],
@@ -43,7 +47,7 @@ def show_files(folder: Path) -> None:
             st.caption("There are no checkpoints: a run that has finished no longer needs them.")
 
 
-def _show_sizes(columns: dict[str, list], alt: str) -> None:
+def _show_sizes(columns: Columns, alt: str) -> None:
     sized = {"MB": st.column_config.NumberColumn(format="%.2f", width="small")}
     st.dataframe(columns, hide_index=True, width="content", height="content", column_config=sized, alt=alt)
 

@@ -56,10 +56,10 @@ def show_overlay(entries: list[Entry]) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         curve = st.segmented_control(
-            "What", recorded, format_func=CURVES.get, default=recorded[0], required=True, key=CURVE, wrap=True
+            "What", recorded, format_func=CURVES.__getitem__, default=recorded[0], required=True, key=CURVE, wrap=True
         )
         along = st.segmented_control(
-            "Along", AXES, format_func=ALONG.get, default="step", required=True, key=OVER, wrap=True
+            "Along", AXES, format_func=ALONG.__getitem__, default="step", required=True, key=OVER, wrap=True
         )
     st.plotly_chart(
         draw(entries, curve, along),
@@ -120,7 +120,8 @@ def draw(entries: list[Entry], curve: str, along: Along) -> Figure:
             figure.add_scatter(x=raw_x, y=raw_y, mode="lines", line=faint, opacity=FAINT, hoverinfo="skip")
         y = [None if value is None else share * value for value in y]
         figure.add_scatter(x=x, y=y, name=entry.letter, **_look(entry, scored))
-        ends += [(entry.letter, *point) for point in zip(x, y, strict=True) if point[1] is not None][-1:]
+        drawn = [(entry.letter, a, b) for a, b in zip(x, y, strict=True) if a is not None and b is not None]
+        ends += drawn[-1:]
     teachers = _teachers(entries, share) if curve == "score" else {}
     for score in teachers:
         figure.add_hline(y=score, line={"color": TEACHER, "dash": "dash", "width": 2})

@@ -8,6 +8,7 @@ import streamlit as st
 
 from core import numbers, paper
 from core.numbers import milliseconds
+from core.runs.comparable import Role
 from core.speed.measurement import Cell
 from core.speed.standing import MeasuredRun, Pace, Sizes, pace_at_the_end, pace_of, reported, sizes_of
 from pages.ui import marks
@@ -85,7 +86,7 @@ def _show_kept(run: MeasuredRun) -> None:
     _show_paper_line(paper.KEPT.meaning)
 
 
-def _show_smaller(sizes: dict[str, Sizes]) -> None:
+def _show_smaller(sizes: dict[Role, Sizes]) -> None:
     teacher, student = sizes["teacher"], sizes["student"]
     whole, layers = 1 - student.parameters / teacher.parameters, 1 - student.encoder / teacher.encoder
     st.metric(paper.SMALLER.title, signed(whole))
@@ -122,7 +123,7 @@ def signed(share: float) -> str:
     return numbers.percent(share, 0).replace("-", "−")
 
 
-def why_not_smaller(sizes: dict[str, Sizes]) -> str:
+def why_not_smaller(sizes: dict[Role, Sizes]) -> str:
     """What a halved number of layers cannot make smaller; empty where it has nothing to explain."""
     teacher, student = sizes["teacher"], sizes["student"]
     whole, layers = 1 - student.parameters / teacher.parameters, 1 - student.encoder / teacher.encoder

@@ -191,7 +191,7 @@ def _hover(point: Standing) -> str:
     how = "" if pace.on_grid else " (one sentence at a time)"
     lines = [
         escape(marks.short(name_of(point.run), 50)),
-        f"{numbers.percent(point.kept)} of its teacher's {point.run.results['metric']} kept",
+        f"{numbers.percent(point.kept)} of its teacher's {point.metric} kept",
         f"{pace.times_as_fast:.3g} times as fast{how}",
         f"{milliseconds(pace.student_ms)}, teacher {milliseconds(pace.teacher_ms)}",
         f"{numbers.millions(point.parameters)} parameters, {megabytes(point.size_mb)}",

@@ -148,8 +148,7 @@ def _show(columns: Sequence[Column], names: Sequence[str], title: str) -> None:
 
 
 def _row(name: str, place: int, columns: Sequence[Column]) -> str:
-    cells = (column.values[place] for column in columns)
-    cells = "".join(_cell(column, value) for column, value in zip(columns, cells, strict=True))
+    cells = "".join(_cell(column, column.values[place]) for column in columns)
     return f'<tr><th class="first" scope="row">{escape(name)}</th>{cells}</tr>'
 
 
