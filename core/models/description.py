@@ -54,6 +54,10 @@ CLASSES: dict[str, tuple[Family, Head]] = {
 }
 
 
+OF_TEACHERS: tuple[Family, ...] = ("bert",)
+"""The families of which a teacher can be."""
+
+
 @dataclass(frozen=True)
 class Description:
     """A model as its config.json describes it. `values` are in the words of Transformers."""
@@ -78,9 +82,10 @@ def read_description(folder: ModelFolder, families: Collection[Family]) -> Descr
 
 def describe(config: dict[str, Any], where: str, families: Collection[Family]) -> Description:
     """A config.json's content, checked; `where` is what messages call the file. Raises ModelError."""
-    family = config.get("model_type")
-    if family not in families:
-        raise ModelError(f"{where} names the model type {_shown(family)}; expected {' or '.join(families)}.")
+    family = next((known for known in families if known == config.get("model_type")), None)
+    if family is None:
+        found = _shown(config.get("model_type"))
+        raise ModelError(f"{where} names the model type {found}; expected {' or '.join(families)}.")
     if "auto_map" in config:
         raise ModelError(f"{where} asks for a program of its own (auto_map), and foreign programs are never run.")
     _refuse_other_kinds(config, where)

@@ -14,8 +14,9 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from core.models.weights import ModelError, WeightsFile
 
@@ -114,7 +115,7 @@ class ModelFolder:
             return parse_json(_read(file, limit, self.where(name)), self.where(name))
 
     @contextmanager
-    def _open(self, name: str) -> Iterator[BinaryIO]:
+    def _open(self, name: str) -> Iterator[BufferedReader]:
         """A plain file of this folder, for reading. A link may not lead out of the folder or the Hub's own store."""
         path = self.path / name
         if name not in self:
@@ -193,7 +194,7 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read(file: BinaryIO, limit: int, where: str) -> bytes:
+def _read(file: BufferedReader, limit: int, where: str) -> bytes:
     content = file.read(limit + 1)
     if len(content) > limit:
         raise ModelError(f"{where} is larger than {limit // 1_000_000 or 1} MB, which no BERT needs.")

@@ -20,7 +20,7 @@ from core.models.weights import ModelError
 TIMEOUT_S = 5.0
 """So long the Hub may take to answer at all; its own library would try for minutes."""
 
-OPTIONS = {"etag_timeout": TIMEOUT_S, "token": False}
+NO_TOKEN = False
 """Models that are open to everybody need no token, so the user's is never sent."""
 
 ASK_AGAIN_S = 30.0
@@ -53,8 +53,9 @@ def cached_model(hub_id: str) -> Path | None:
     """The folder of a model that was fetched whole, or None."""
     config, weights = cached_file(hub_id, CONFIG), cached_file(hub_id, WEIGHTS)
     words = cached_file(hub_id, TOKENIZER) or cached_file(hub_id, VOCABULARY)
-    is_whole = config and weights and words and config.parent == weights.parent == words.parent
-    return config.parent if is_whole else None
+    if config and weights and words and config.parent == weights.parent == words.parent:
+        return config.parent
+    return None
 
 
 def fetch_file(hub_id: str, name: str) -> Path:
@@ -67,7 +68,7 @@ def fetch_file(hub_id: str, name: str) -> Path:
     from huggingface_hub import hf_hub_download
 
     _ask_first(hub_id)
-    return Path(_told(hub_id, lambda: hf_hub_download(hub_id, name, **OPTIONS)))
+    return Path(_told(hub_id, lambda: hf_hub_download(hub_id, name, etag_timeout=TIMEOUT_S, token=NO_TOKEN)))
 
 
 def fetch_model(hub_id: str) -> Path:
@@ -83,8 +84,10 @@ def fetch_model(hub_id: str) -> Path:
     def fetch() -> str:
         # The weights last: where they are, a download that was cut off has left nothing out.
         small = [name for name in NEEDED if name != WEIGHTS]
-        revision = Path(snapshot_download(hub_id, allow_patterns=small, **OPTIONS)).name
-        return snapshot_download(hub_id, revision=revision, allow_patterns=[WEIGHTS], **OPTIONS)
+        first = snapshot_download(hub_id, allow_patterns=small, etag_timeout=TIMEOUT_S, token=NO_TOKEN)
+        return snapshot_download(
+            hub_id, revision=Path(first).name, allow_patterns=[WEIGHTS], etag_timeout=TIMEOUT_S, token=NO_TOKEN
+        )
 
     _ask_first(hub_id)
     folder = Path(_told(hub_id, fetch))

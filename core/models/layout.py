@@ -108,8 +108,9 @@ def _label_head(weights: WeightsFile, stored: dict[str, str], description: Descr
 
 def _check(weights: WeightsFile, stored: dict[str, str], expected: Tensors, unknown: Iterable[str] = ()) -> None:
     missing = [name for name in expected if name not in stored]
-    if missing or (unknown := list(unknown)):
-        what = f"lacks {_short(missing)}" if missing else f"holds {_short(unknown)}, which no such model has"
+    left_over = list(unknown)
+    if missing or left_over:
+        what = f"lacks {_short(missing)}" if missing else f"holds {_short(left_over)}, which no such model has"
         raise ModelError(f"{weights.label} does not fit its config.json: it {what}.")
     for name, shape in expected.items():
         found = weights.tensors[stored[name]]

@@ -15,7 +15,7 @@ from core.config import Settings, check_layer_map
 from core.data.bundle import MINILM_CONFIG, MINILM_VOCABULARY, MINILM_WEIGHTS
 from core.data.files import as_path
 from core.models import hub
-from core.models.description import Description, describe, read_description
+from core.models.description import OF_TEACHERS, Description, describe, read_description
 from core.models.folder import CONFIG, MAX_BYTES, TOKENIZER, TOKENIZER_CONFIG, VOCABULARY, ModelFolder, parse_json
 from core.models.layout import Contents, contents_of_teacher
 from core.models.weights import ModelError
@@ -155,7 +155,7 @@ def teacher_folder(teacher: TeacherSettings) -> ModelFolder:
 
 
 def _outline_of_folder(folder: ModelFolder) -> TeacherOutline:
-    description = read_description(folder, ("bert",))
+    description = read_description(folder, OF_TEACHERS)
     with folder.weights() as weights:
         contents = contents_of_teacher(weights, description)
     if TOKENIZER not in folder and VOCABULARY not in folder:
@@ -171,7 +171,7 @@ def _outline_of_hub(hub_id: str) -> TeacherOutline:
     with path.open("rb") as file:
         content = file.read(MAX_BYTES[CONFIG])
     where = f"{hub_id}/{CONFIG}"
-    description = describe(parse_json(content, where), where, ("bert",))
+    description = describe(parse_json(content, where), where, OF_TEACHERS)
     classes = set(description.architectures)
     names = description.label_names if "BertForSequenceClassification" in classes else ()
     has_word_head = bool(classes & {"BertForMaskedLM", "BertForPreTraining"})
@@ -181,9 +181,17 @@ def _outline_of_hub(hub_id: str) -> TeacherOutline:
 def outline_of(description: Description, contents: Contents) -> TeacherOutline:
     """The outline of a model whose config.json and header have been read."""
     sizes = description.sizes
-    named = {name: sizes[name] for name in ("width", "heads", "feed_forward", "vocabulary", "positions", "segments")}
-    heads = {"has_word_head": contents.has_word_head, "label_names": contents.label_names}
-    return TeacherOutline(depth=sizes["layers"], **named, **heads)
+    return TeacherOutline(
+        depth=sizes["layers"],
+        width=sizes["width"],
+        heads=sizes["heads"],
+        feed_forward=sizes["feed_forward"],
+        vocabulary=sizes["vocabulary"],
+        positions=sizes["positions"],
+        segments=sizes["segments"],
+        has_word_head=contents.has_word_head,
+        label_names=contents.label_names,
+    )
 
 
 def _weights_sha256(folder: ModelFolder) -> str:

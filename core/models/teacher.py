@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ from transformers import (
 
 from core.data.bundle import MINILM_CONFIG, MINILM_VOCABULARY, MINILM_WEIGHTS
 from core.models import hub
-from core.models.description import Description, describe, read_description
+from core.models.description import OF_TEACHERS, Description, describe, read_description
 from core.models.folder import ModelFolder
 from core.models.layout import POOLER, TIED, TOPS, Contents, contents_of_teacher
 from core.models.outline import check_head, outline_of, teacher_folder
@@ -46,7 +46,7 @@ def teacher_tokenizer(teacher: TeacherSettings) -> BertTokenizer:
     if teacher.source == "minilm":
         return bundled_tokenizer()
     folder = _fetched_folder(teacher)
-    sizes = read_description(folder, ("bert",)).sizes
+    sizes = read_description(folder, OF_TEACHERS).sizes
     return load_tokenizer(folder, sizes["vocabulary"], sizes["positions"])
 
 
@@ -126,13 +126,13 @@ class _Source:
 @contextmanager
 def _opened(teacher: TeacherSettings) -> Iterator[_Source]:
     if teacher.source == "minilm":
-        description = describe(json.loads(MINILM_CONFIG.read()), "The bundled teacher's config.json", ("bert",))
+        description = describe(json.loads(MINILM_CONFIG.read()), "The bundled teacher's config.json", OF_TEACHERS)
         # Its bytes are held against their SHA-256 as they are read from the disk.
         weights = WeightsFile(io.BytesIO(MINILM_WEIGHTS.read()), "The bundled teacher's model.safetensors")
         yield _Source(description, contents_of_teacher(weights, description), weights, lambda sha256: None)
     else:
         folder = _fetched_folder(teacher)
-        description = read_description(folder, ("bert",))
+        description = read_description(folder, OF_TEACHERS)
         with folder.weights() as weights:
             yield _Source(description, contents_of_teacher(weights, description), weights, folder.check_weights)
 
@@ -143,7 +143,7 @@ def _fetched_folder(teacher: TeacherSettings) -> ModelFolder:
     return teacher_folder(teacher)
 
 
-def _random(kind: type[Model], values: dict[str, object], seed: int) -> Model:
+def _random(kind: type[Model], values: dict[str, Any], seed: int) -> Model:
     """A model with random weights that follow from `seed` alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

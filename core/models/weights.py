@@ -11,7 +11,8 @@ import json
 import math
 from collections.abc import Callable, Container
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from io import BufferedIOBase
+from typing import TYPE_CHECKING, Any
 
 from core.errors import DistilleryError
 
@@ -48,7 +49,7 @@ class WeightsFile:
     Raises ModelError if it is cut, too long, or not of this format.
     """
 
-    def __init__(self, file: BinaryIO, label: str) -> None:
+    def __init__(self, file: BufferedIOBase, label: str) -> None:
         self.label = label
         self._file = file
         size = file.seek(0, 2)
@@ -88,7 +89,7 @@ class WeightsFile:
             raise ModelError(f"{self.label}: {name} is of type {stored.dtype}; expected one of {', '.join(DTYPES)}.")
         tensor = torch.empty(stored.shape, dtype=getattr(torch, DTYPES[stored.dtype]))
         if tensor.numel():
-            content = memoryview(tensor.view(-1).view(torch.uint8).numpy())
+            content = tensor.view(-1).view(torch.uint8).numpy().data
             if self._file.readinto(content) != len(content):
                 raise ModelError(f"{self.label} was changed while it was read; try again.")
             note(content)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from core.data.limits import MAX_CHARACTERS
 from core.errors import DistilleryError
 from core.models import shelf
+from core.models.in_memory import label_names
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -152,12 +153,14 @@ def answers(
     """
     check_number(sentences)
     models = {role: shelf.get(folder) for role, folder in folders.items()}
-    make = _labels if shared_labels(models) else _scores
+    are_labels = bool(shared_labels(models))
     passes = passes_for(sentences)
     others = [readable(text) for text in seconds] if seconds else [None] * len(sentences)
     pairs = zip(map(readable, sentences), others, strict=True)
     with one_thread():
-        return [make(models, first, second, max_tokens, passes) for first, second in pairs]
+        if are_labels:
+            return [_labels(models, first, second, max_tokens, passes) for first, second in pairs]
+        return [_scores(models, first, second, max_tokens, passes) for first, second in pairs]
 
 
 def check_number(sentences: Sequence[str]) -> None:
@@ -237,8 +240,8 @@ def shared_labels(models: Mapping[str, Loaded]) -> tuple[str, ...]:
     for role, loaded in models.items():
         if loaded.model.get_output_embeddings() is not None:
             raise DistilleryError(f"The {role} guesses words and knows no labels, so it cannot be asked for one.")
-        names = loaded.model.config.id2label
-        kinds.add(() if len(names) == 1 else tuple(str(names[place]) for place in range(len(names))))
+        names = label_names(loaded.model)
+        kinds.add(() if len(names) == 1 else names)
     if len(kinds) > 1 and () in kinds:
         raise DistilleryError("One of the models gives a score and another a label, so they cannot be compared.")
     if len(kinds) > 1:
@@ -253,8 +256,7 @@ def _labels(
     found = in_turn(models, {role: inputs for role, (inputs, _) in read.items()}, passes)
     given: dict[str, Answer] = {}
     for role, (logits, milliseconds) in found.items():
-        names = models[role].model.config.id2label
-        shares = {str(names[place]): share for place, share in enumerate(logits[0].softmax(-1).tolist())}
+        shares = dict(zip(label_names(models[role].model), logits[0].softmax(-1).tolist(), strict=True))
         given[role] = Answer(shares, milliseconds, read[role][1])
     return Comparison(sentence, given, second)
 

@@ -302,4 +302,4 @@ def _known(written: list[str], label_names: Sequence[str]) -> tuple[Callable[[st
     if any(label.casefold() in places for label in written):
         return (lambda label: places.get(label.casefold(), np.nan)), False
     numbers = {float(place): place for place in range(len(label_names))}
-    return (lambda label: numbers.get(number(label), np.nan)), True
+    return (lambda label: np.nan if (value := number(label)) is None else numbers.get(value, np.nan)), True

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from core.config import MASK
 from core.errors import DistilleryError
 from core.models import shelf
+from core.models.in_memory import ids_of, pieces_of
 from core.scoring.answers import check_number, in_turn, longest_input, one_thread, passes_for, readable
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ def _wish(shares: Tensor, tokenizer: PreTrainedTokenizerBase, word: str) -> Wish
     if not word:
         return None
     pieces = tokenizer.tokenize(word, split_special_tokens=True)
-    ids = tokenizer.convert_tokens_to_ids(pieces)
+    ids = ids_of(tokenizer, pieces)
     if tokenizer.unk_token_id in ids:
         return Wish((), ())
     probabilities = tuple(shares[:, ids[0]].tolist()) if len(ids) == 1 else ()
@@ -190,7 +191,7 @@ def _most_probable(rows: Tensor, tokenizer: PreTrainedTokenizerBase, k: int) -> 
     return tuple(
         tuple(
             Word(shown(piece), share)
-            for piece, share in zip(tokenizer.convert_ids_to_tokens(row), probabilities, strict=True)
+            for piece, share in zip(pieces_of(tokenizer, row), probabilities, strict=True)
         )
         for row, probabilities in zip(ids.tolist(), shares.tolist(), strict=True)
     )

@@ -14,6 +14,7 @@ from transformers import BertPreTrainedModel, PreTrainedModel
 from core.data.tokens import Batch, Tokens, scoring_batches
 from core.distill.device import Compute
 from core.errors import DistilleryError
+from core.models.in_memory import label_names
 
 BATCH = 64
 
@@ -32,7 +33,7 @@ def predict(model: PreTrainedModel, data: Tokens, compute: Compute, before_batch
     a number: the most probable of such answers would be a label like any other.
     """
     model.eval()
-    logits = np.empty((len(data), model.config.num_labels), dtype=np.float32)
+    logits = np.empty((len(data), len(label_names(model))), dtype=np.float32)
     for examples in scoring_batches(data.lengths, BATCH):
         before_batch()
         batch = data.batch(examples, compute.device)

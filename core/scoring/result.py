@@ -21,19 +21,22 @@ def measure(objective: Objective, teacher: PreTrainedModel, student: PreTrainedM
     models = {"teacher": teacher, "student": student}
     answers = {name: objective.answers(model, "test") for name, model in models.items()}
     times = milliseconds_per_sentence(models, objective.timed_texts())
-    cards = {
-        name: size_of(model)
-        | {"score": objective.score(answers[name], "test"), "ms_per_sentence": round(times[name], 3)}
+    scores = {name: objective.score(given, "test") for name, given in answers.items()}
+    cards: dict[str, Any] = {
+        name: {**size_of(model), "score": scores[name], "ms_per_sentence": round(times[name], 3)}
         for name, model in models.items()
     }
-    scores = cards["student"]["score"], cards["teacher"]["score"]
     return cards | {
         "metric": objective.metric,
         "counted": objective.counted,
         "split": objective.test_split,
         "examples": objective.count("test"),
         "majority": objective.majority("test"),
-        "kept": scores[0] / scores[1] if all(scores) else None,
+        "kept": _share_of(scores["teacher"], scores["student"]),
         "agreement": objective.agreement(answers["student"], answers["teacher"]),
         "notes": list(objective.notes),
     }
+
+
+def _share_of(teacher: float | None, student: float | None) -> float | None:
+    return student / teacher if student and teacher else None
