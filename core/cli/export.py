@@ -7,6 +7,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -54,7 +55,7 @@ def _export(options: argparse.Namespace) -> int:
     options.to.mkdir(parents=True, exist_ok=True)
     _write(options.to / f"{archive_name(folder)}.zip", lambda file: write_zip(folder, file))
     for form in made["forms"] if made else ():
-        _write(options.to / f"{archive_name(folder, form)}.zip", lambda file, form=form: write_zip(folder, file, form))
+        _write(options.to / f"{archive_name(folder, form)}.zip", partial(write_zip, folder, form=form))
     if options.report:
         page = report(read_facts(folder)).encode()
         _write(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.glue.cells import Cell, read_cells
-from core.glue.pooling import ZERO_SHOT, Pooled, Scores, comparable
+from core.glue.pooling import ZERO_SHOT, Pooled, Scores, number_beside
 from core.glue.table import UNKNOWN, Value, one_line
 from core.runs import folder as runs
 
@@ -31,28 +31,26 @@ def score_lines(cells: Sequence[Cell]) -> list[str]:
     """A plain table of a job's scores in points, the median over the seeds, and the notes below it."""
     scores = Scores([cells])
     tasks = list(dict.fromkeys(cell.task for cell in cells))
-    rows = [HEADER]
+    rows: list[tuple[str, ...]] = [HEADER]
     for task in tasks:
         for zero_shot in (False, True):
             rows += [
-                _row(scores, key, task)
+                _row(scores, key, pooled)
                 for key in scores.models([task], zero_shot)
-                if (key[1] == ZERO_SHOT) == zero_shot and scores.get(key, task)
+                if (key[1] == ZERO_SHOT) == zero_shot and (pooled := scores.get(key, task))
             ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return [*lines, *_notes(cells)]
 
 
-def _row(scores: Scores, key: tuple[str, str], task: str) -> tuple[str, ...]:
-    pooled = scores.get(key, task)
-    assert pooled is not None
+def _row(scores: Scores, key: tuple[str, str], pooled: Pooled) -> tuple[str, ...]:
     value, cell = pooled.value, pooled.first
     way = "" if cell.way == "fine-tuned" else f", {cell.way}"
     few = f" ({value.train_examples:,} of {value.train_total:,} examples)" if value.origin == "demo scale" else ""
     few = "" if cell.way == ZERO_SHOT else few
     return (
-        task,
+        cell.task,
         f"{one_line(cell.title)} ({cell.role}{way})",
         _points(value.number),
         _metric(value),
@@ -66,9 +64,10 @@ def _row(scores: Scores, key: tuple[str, str], task: str) -> tuple[str, ...]:
 def _kept(pooled: Pooled, scores: Scores, key: tuple[str, str]) -> str:
     teacher = scores.teacher_of(key)
     beside = scores.get(teacher, pooled.first.task) if teacher else None
-    if not comparable(pooled, beside) or beside.number <= 0:
+    of = number_beside(pooled, beside)
+    if pooled.number is None or of is None or of <= 0:
         return UNKNOWN
-    return f"{100 * pooled.number / beside.number:.1f} %"
+    return f"{100 * pooled.number / of:.1f} %"
 
 
 def _metric(value: Value) -> str:

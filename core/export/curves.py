@@ -65,7 +65,7 @@ def _losses(stage: dict[str, Any]) -> str:
     for name in names:
         title, look = TERMS[name]
         curves += [Curve(title, look, table["step"], table[name], faint=True)] if len(table["step"]) <= LIMIT else []
-        curves.append(Curve(title, look, means["step"], means[name]))
+        curves.append(Curve(title, look, [step for step in means["step"] if step is not None], means[name]))
     first, last = (next((v for v in values if v is not None), 0.0) for values in (means["loss"], means["loss"][::-1]))
     finding = f"The loss went from {first:.3g} to {last:.3g}."
     return line_chart(curves, [], lambda value: f"{value:g}", finding, "loss by optimiser step")

@@ -100,7 +100,8 @@ def _checked(
     """What was measured, by form, of the student and of those that may be offered; and why the others may not."""
     from core.export.check import LARGEST_DIFFERENCE, compare, is_faster, time_forms
 
-    files, refused = {form: building / name for form, name in FILES.items()}, {}
+    files: dict[str, Path] = {form: building / name for form, name in FILES.items()}
+    refused: dict[str, str] = {}
     tell("Asking the student and both files the same test texts.")
     compared = compare(model, files, texts)
     furthest = compared["onnx"]["largest_difference"]

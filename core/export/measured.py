@@ -38,8 +38,8 @@ def result_rows(results: dict[str, Any]) -> list[Row]:
     smaller = 1 - student["parameters"] / teacher["parameters"]
 
     def each(label: str, name: str, text: Any) -> Row:
-        values = (Number(model[name], text(model[name])) for model in (teacher, student))
-        return Row(label, *values)
+        of_teacher, of_student = (Number(model[name], text(model[name])) for model in (teacher, student))
+        return Row(label, of_teacher, of_student)
 
     def shared(label: str, value: float | None, text: str, promise: str = "") -> Row:
         return Row(label, both=Number(value, text), paper=promise)

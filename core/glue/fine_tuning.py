@@ -29,11 +29,12 @@ from core.glue.entrants import Entrant
 from core.glue.settings import GlueSettings
 from core.glue.tasks import TaskTexts
 from core.models.folder import saved_sha256
+from core.models.in_memory import on_device
 from core.models.saved import CLASSES, load_model
 from core.models.student import hidden_projection
 from core.models.teacher import SCORE, teacher_for_labels, teacher_tokenizer
 from core.scoring.predict import predict
-from core.sections import LossSettings
+from core.sections import LossSettings, TeacherSettings
 
 AGAIN = LossSettings()
 """The loss of a second distillation: the paper's 5/2/1 at temperature 2."""
@@ -84,11 +85,12 @@ def new_learner(entrant: Entrant, label_names: Sequence[str], longest: int, comp
     """
     names = tuple(label_names) or SCORE
     if entrant.teacher is not None:
-        model, tokenizer = _fresh_teacher(entrant, label_names, seed), teacher_tokenizer(entrant.teacher)
+        model = _fresh_teacher(entrant.teacher, label_names, seed)
+        tokenizer: PreTrainedTokenizerBase = teacher_tokenizer(entrant.teacher)
     else:
         assert entrant.folder is not None
         model, tokenizer = _fresh_copy(entrant.folder, names, seed)
-    return Learner(model.to(compute.device), tokenizer, longest, compute)
+    return Learner(on_device(model, compute.device), tokenizer, longest, compute)
 
 
 def fine_tune(learner: Learner, texts: TaskTexts, course: Course) -> None:
@@ -112,9 +114,8 @@ def distil_again(learner: Learner, teacher: PreTrainedModel, kept: Path, texts: 
     course.take(label_lesson(tokens, learner_of(student, projection), terms, course.compute.device))
 
 
-def _fresh_teacher(entrant: Entrant, label_names: Sequence[str], seed: int) -> PreTrainedModel:
-    assert entrant.teacher is not None
-    model = teacher_for_labels(entrant.teacher.model_copy(update={"seed": seed, "epochs": 1}), label_names)
+def _fresh_teacher(teacher: TeacherSettings, label_names: Sequence[str], seed: int) -> PreTrainedModel:
+    model = teacher_for_labels(teacher.model_copy(update={"seed": seed, "epochs": 1}), label_names)
     # A head that it brings has learned another task: all models begin this one alike.
     _draw(model.classifier, model.config.initializer_range, seed)
     return model

@@ -8,7 +8,7 @@ from typing import Any
 
 from core import paper
 from core.data.glue import TASKS
-from core.glue.pooling import ROLES, Jobs, Scores, comparable, scores_of
+from core.glue.pooling import ROLES, Jobs, Pooled, Scores, number_beside, scores_of
 from core.glue.table import Column, Footnotes, Row, Table, Value, against, with_best
 from core.storage import is_number
 
@@ -54,7 +54,8 @@ def downstream_table(jobs: Jobs) -> Table:
         Column("squad_f1", "SQuAD 1.1", "F1", "dev"),
     )
     reported = tuple(_downstream_row(row, columns, notes) for row in paper.DOWNSTREAM_ROWS)
-    measured = tuple(_imdb_row(scores, key, notes) for key in scores.models((IMDB,)))
+    pooled = {key: scores.get(key, IMDB) for key in scores.models((IMDB,))}
+    measured = tuple(_imdb_row(scores, key, found, notes) for key, found in pooled.items() if found)
     return Table(
         "downstream",
         "IMDb and SQuAD",
@@ -122,12 +123,11 @@ def _downstream_row(row: paper.ReportedRow, columns: Sequence[Column], notes: Fo
     return Row(row.name, "paper", values, teacher="" if row is bert else bert.name, footnotes=own)
 
 
-def _imdb_row(scores: Scores, key: tuple[str, str], notes: Footnotes) -> Row:
-    newest, teacher, pooled = scores.newest(key), scores.teacher_of(key), scores.get(key, IMDB)
+def _imdb_row(scores: Scores, key: tuple[str, str], pooled: Pooled, notes: Footnotes) -> Row:
+    newest, teacher = scores.newest(key), scores.teacher_of(key)
     beside = scores.get(teacher, IMDB) if teacher else None
     value = replace(pooled.value, origin="demo scale", footnotes=notes.letters((OWN_IMDB_SPLIT, *pooled.first.notes)))
-    if comparable(pooled, beside):
-        value = against(value, beside.number)
+    value = against(value, number_beside(pooled, beside))
     title = scores.newest(teacher).title if teacher else ""
     return Row(newest.title, newest.role, {"imdb": value}, newest.model, newest.way, title)
 

@@ -22,20 +22,21 @@ def with_macro(row: Row) -> Row:
     A task whose development set the model had learned from does not count.
     """
     found = {task: row.values[task] for task in NINE if task in row.values}
-    tasks = tuple(task for task, value in found.items() if _counts(value))
+    counted = {task: value.number for task, value in found.items() if value.number is not None and _counts(value)}
+    tasks = tuple(counted)
     if not tasks:
         return row
     label = "" if len(tasks) == len(NINE) else f"mean of {len(tasks)} of {len(NINE)} tasks"
     small = next((found[task] for task in tasks if found[task].origin == "demo scale"), None)
     value = Value(
-        sum(found[task].number for task in tasks) / len(tasks),
+        sum(counted.values()) / len(counted),
         "demo scale" if small else "measured here",
         metric=label or MEAN,
         split="official dev",
         label=label,
         reason=_missing(found, tasks),
         tasks=tasks,
-        same_tasks={reported.name: reported.mean_over(tasks) for reported in paper.GLUE_ROWS},
+        same_tasks=_reported_means(tasks),
         footnotes=small.footnotes[:1] if small else (),
     )
     return replace(row, values={paper.MACRO: _beside_teacher(value, found), **row.values})
@@ -55,14 +56,17 @@ def partial_means(rows: Sequence[Row]) -> tuple[str, ...]:
 
 def _beside_teacher(value: Value, found: Mapping[str, Value]) -> Value:
     """Compared over all its tasks or not at all: a mean over fewer would not be the number that is shown."""
-    differences = [found[task].difference for task in value.tasks]
-    if None in differences:
-        return value
-    return against(value, value.number - sum(differences) / len(differences))
+    apart = paper.mean_of_all([found[task].difference for task in value.tasks])
+    return value if value.number is None or apart is None else against(value, value.number - apart)
+
+
+def _reported_means(tasks: Sequence[str]) -> dict[str, float]:
+    means = {row.name: row.mean_over(tasks) for row in paper.GLUE_ROWS}
+    return {name: mean for name, mean in means.items() if mean is not None}
 
 
 def _counts(value: Value) -> bool:
-    return value.number is not None and is_official(value.split) and not value.is_leaked
+    return is_official(value.split) and not value.is_leaked
 
 
 def _missing(found: Mapping[str, Value], tasks: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from core.data.token_cache import tokenizer_digest
 from core.distill.checkpoint import Keeper
 from core.distill.device import Compute
 from core.distill.job import versions
+from core.distill.recorder import Stage
 from core.errors import DistilleryError
 from core.glue.entrants import Entrant
 from core.glue.fine_tuning import AGAIN, Course, Learner, distil_again, fine_tune, new_learner, schedule_of
@@ -22,6 +23,7 @@ from core.glue.recorder import CellRecorder, JobRecorder
 from core.glue.settings import GlueSettings
 from core.glue.tasks import TaskTexts, read_task
 from core.glue.zero_shot import in_order_of_task, note, trained_model
+from core.models.in_memory import on_device
 from core.models.saved import load_model, save_model
 
 CHECKPOINT_EVERY = 200
@@ -88,7 +90,7 @@ def learn(setting: Setting, recorder: JobRecorder) -> Measured:
     per_epoch = cell.steps // settings.epochs
     told = CellRecorder(recorder, setting.what, cell.first_step, per_epoch, settings.epochs)
     learner = new_learner(setting.entrant, texts.label_names, settings.max_tokens, compute, cell.seed)
-    stage = "teacher" if cell.role == "teacher" else "student"
+    stage: Stage = "teacher" if cell.role == "teacher" else "student"
     course = Course(schedule, compute, told, setting.keeper(texts, told), stage)
     if cell.way == "distilled again":
         _learn_from_teacher(setting, learner, texts, course)
@@ -121,7 +123,7 @@ def _learn_from_teacher(setting: Setting, learner: Learner, texts: TaskTexts, co
         )
     recorder = course.recorder
     recorder.preparing(f"{setting.what}: asking {planned.title}.")
-    teacher = teacher.requires_grad_(False).to(course.compute.device)
+    teacher = on_device(teacher.requires_grad_(False), course.compute.device)
     distil_again(learner, teacher, kept, texts, course)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import Any
+from typing import Any, TypeGuard
 
 from core.data.glue import TASKS
 from core.glue.cells import Cell
@@ -148,13 +148,11 @@ Jobs = Scores | Sequence[Sequence[Cell]]
 """What every table is made of: the cells of each job, newest job first, or what has been made of them already."""
 
 
-def comparable(one: Pooled | None, other: Pooled | None) -> bool:
-    """True if both have a score on the same examples, new to both, after learning from equally many."""
-    if one is None or other is None or one.number is None or other.number is None:
-        return False
-    if one.is_leaked or other.is_leaked:
-        return False
-    return _scale(one.first) == _scale(other.first)
+def number_beside(one: Pooled, other: Pooled | None) -> float | None:
+    """The other's number, if both have one on the same examples, new to both, after learning from equally many."""
+    if other is None or one.number is None or one.is_leaked or other.is_leaked:
+        return None
+    return other.number if _scale(one.first) == _scale(other.first) else None
 
 
 def is_official(split: str) -> bool:
@@ -186,7 +184,7 @@ def _median(scores: Sequence[float | None]) -> float | None:
     return statistics.median(found) if found else None
 
 
-def _is_defined(score: float | None) -> bool:
+def _is_defined(score: float | None) -> TypeGuard[float]:
     """False also for what a file of numbers may hold that is none."""
     return score is not None and math.isfinite(score)
 

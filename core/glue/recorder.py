@@ -57,7 +57,7 @@ class CellRecorder:
         doing = f"epoch {epoch} of {self.epochs}" if epoch <= self.epochs else "scoring"
         self.job.progress(f"{self.what}: {doing}.", self.first_step + done)
 
-    def score(self, step: int, **shares: float) -> None:
+    def score(self, step: int, **shares: float | None) -> None:
         """Nothing is scored on the way."""
 
     def probe(self, step: int, student: list[list[float]], teacher: list[list[float]]) -> None:

@@ -13,11 +13,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-Origin = Literal["paper", "course project", "measured here", "demo scale"]
+Reported = Literal["paper", "course project"]
+Origin = Literal[Reported, "measured here", "demo scale"]
 """Reported by Sanh et al. 2019; reported by the course project; measured on this machine with all training examples;
 measured on this machine with less than the official task."""
 
-Kind = Literal["paper", "course project", "teacher", "student", "control", "majority"]
+Kind = Literal[Reported, "teacher", "student", "control", "majority"]
 
 UNKNOWN, ABOUT = "–", "about"
 LINE_BREAKS = re.compile(r"[ \t-\r\x1c-\x1f\x85\u2028\u2029]+")
@@ -150,8 +151,13 @@ def one_line(text: str) -> str:
     return "".join(character for character in spaced if unicodedata.category(character) not in UNPRINTABLE)
 
 
-def against(value: Value, teacher: float) -> Value:
-    """The value beside a teacher's: the difference, and the per cent kept of what is positive."""
+def against(value: Value, teacher: float | None) -> Value:
+    """The value beside a teacher's: the difference, and the per cent kept of what is positive.
+
+    As it is where one of the two is undefined.
+    """
+    if value.number is None or teacher is None:
+        return value
     kept = 100 * value.number / teacher if teacher > 0 else None
     return replace(value, difference=value.number - teacher, kept=kept)
 
@@ -170,7 +176,8 @@ def _best(rows: Sequence[Row], column: Column) -> float | None:
     values = [value for value in values if value.number is not None and not value.is_leaked]
     if len(values) < 2 or not column.better or len({value.tasks for value in values}) > 1:
         return None
-    return (max if column.better == "higher" else min)(value.number for value in values)
+    numbers = [value.number for value in values if value.number is not None]
+    return (max if column.better == "higher" else min)(numbers)
 
 
 def _marked(row: Row, best: dict[str, float | None]) -> Row:

@@ -14,8 +14,21 @@ from core.data.glue import TASKS
 from core.glue.further_tables import AblationRow, ablation_table, downstream_table, size_speed_table
 from core.glue.macro import DEMO_SCALE, MEAN, partial_means, with_macro
 from core.glue.metrics import BUNDLED, metric_of
-from core.glue.pooling import ZERO_SHOT, Jobs, Key, Pooled, Scores, comparable, is_official, scores_of
-from core.glue.table import ABOUT, Column, Footnotes, Kind, Origin, Row, Table, Value, against, as_text, with_best
+from core.glue.pooling import ZERO_SHOT, Jobs, Key, Pooled, Scores, is_official, number_beside, scores_of
+from core.glue.table import (
+    ABOUT,
+    Column,
+    Footnotes,
+    Kind,
+    Origin,
+    Reported,
+    Row,
+    Table,
+    Value,
+    against,
+    as_text,
+    with_best,
+)
 
 __all__ = [
     "AblationRow",
@@ -144,7 +157,7 @@ def _column(task: str) -> Column:
 
 
 def _reported(row: paper.ReportedRow, notes: Footnotes) -> Row:
-    origin: Origin = "course project" if row is paper.COURSE_ROW else "paper"
+    origin: Reported = "course project" if row is paper.COURSE_ROW else "paper"
     own = notes.letters(row.footnotes.get("", ()))
     values = {task: _reported_value(row, task, origin, notes) for task in (paper.MACRO, *NINE) if _has(row, task)}
     teacher = paper.BERT_BASE if row is paper.DISTILBERT else None
@@ -179,7 +192,7 @@ def _measured(scores: Scores, key: Key, tasks: Sequence[str], notes: Footnotes) 
         if pooled := scores.get(key, task):
             value = replace(pooled.value, footnotes=notes.letters(_said_of(pooled)))
             beside = scores.get(teacher, task) if teacher else None
-            values[task] = against(value, beside.number) if comparable(pooled, beside) else value
+            values[task] = against(value, number_beside(pooled, beside))
     compared = any(value.difference is not None for value in values.values())
     title = scores.newest(teacher).title if teacher and compared else ""
     return Row(newest.title, newest.role, values, newest.model, newest.way, title)

@@ -75,4 +75,4 @@ def _seconds(models: dict[str, PreTrainedModel], tokens: dict[str, Tokens], reco
 
 
 def _in_embeddings(model: PreTrainedModel) -> int:
-    return sum(values.numel() for values in model.base_model.embeddings.parameters())
+    return sum(values.numel() for values in model.base_model.get_submodule("embeddings").parameters())

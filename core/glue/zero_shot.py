@@ -6,24 +6,27 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from transformers import PreTrainedModel
 
 from core.distill.device import Compute
 from core.glue.entrants import Entrant
 from core.glue.fine_tuning import Learner
 from core.glue.tasks import TaskTexts
+from core.models.in_memory import on_device
 from core.models.saved import load_model
 from core.models.teacher import teacher_for_labels, teacher_tokenizer
 
 
 def trained_model(entrant: Entrant, longest: int, compute: Compute) -> Learner:
     """The model with the head that it has. Raises DistilleryError if it cannot be opened."""
+    model: PreTrainedModel
     if entrant.teacher is not None:
         teacher = entrant.teacher.model_copy(update={"epochs": 0})
         model, tokenizer = teacher_for_labels(teacher, entrant.label_names), teacher_tokenizer(teacher)
     else:
         assert entrant.folder is not None
         model, tokenizer = load_model(entrant.folder)
-    return Learner(model.to(compute.device), tokenizer, longest, compute)
+    return Learner(on_device(model, compute.device), tokenizer, longest, compute)
 
 
 def in_order_of_task(logits: NDArray[np.float32], own: Sequence[str], wanted: Sequence[str]) -> NDArray[np.float32]:
