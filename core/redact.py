@@ -10,7 +10,9 @@ import re
 import sys
 import threading
 import traceback
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 BLOT = "[removed]"
 
@@ -40,19 +42,25 @@ def install() -> None:
     make = logging.getLogRecordFactory()
     if getattr(make, "is_redacting", False):
         return
+    logging.setLogRecordFactory(_Redacting(make))
+    sys.excepthook = lambda *error: _print(error)
+    threading.excepthook = lambda hook: _print((hook.exc_type, hook.exc_value, hook.exc_traceback))
 
-    def record(*arguments: Any, **options: Any) -> logging.LogRecord:
-        made = make(*arguments, **options)
+
+@dataclass(frozen=True)
+class _Redacting:
+    """Makes log records as `make` does, without their secrets."""
+
+    make: Callable[..., logging.LogRecord]
+    is_redacting: ClassVar[bool] = True
+
+    def __call__(self, *arguments: Any, **options: Any) -> logging.LogRecord:
+        made = self.make(*arguments, **options)
         made.msg, made.args = _clean(made.msg), _clean(made.args)
         if made.exc_info and made.exc_info[1] is not None:
             # Formatters take this text where it is there, and do not look at the error again.
             made.exc_text = redacted("".join(traceback.format_exception(*made.exc_info)).rstrip("\n"))
         return made
-
-    record.is_redacting = True
-    logging.setLogRecordFactory(record)
-    sys.excepthook = lambda *error: _print(error)
-    threading.excepthook = lambda hook: _print((hook.exc_type, hook.exc_value, hook.exc_traceback))
 
 
 def _clean(value: Any) -> Any:

@@ -6,12 +6,14 @@ import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 
 from core.errors import DistilleryError
 from core.sections import TrainingSettings
 
+Device = Literal["cuda", "mps", "cpu"]
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -36,10 +38,15 @@ class Compute:
 
 def choose_compute(settings: TrainingSettings) -> Compute:
     """What the settings mean on this machine. Raises DistilleryError if they ask for what is not here."""
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    name = settings.device
-    if name == "auto":
+    available: dict[Device, bool] = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if settings.device == "auto":
         name = next(device for device, is_here in available.items() if is_here)
+    else:
+        name = settings.device
     if not available[name]:
         raise DistilleryError(f"training.device is {name}, but this machine has none. Choose Automatic or Processor.")
     precision = settings.precision
@@ -53,7 +60,7 @@ def choose_compute(settings: TrainingSettings) -> Compute:
     return Compute(torch.device(name), precision, settings.threads or os.cpu_count() or 1)
 
 
-def _bf16_is_fast(device: str) -> bool:
+def _bf16_is_fast(device: Device) -> bool:
     if device == "cuda":
         return torch.cuda.is_bf16_supported()
     if device == "mps":

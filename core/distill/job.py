@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from core.distill.session import Session
 from core.distill.student_stage import distil
 from core.distill.teacher_stage import load_or_make, teach_teacher
 from core.models.folder import saved_sha256
+from core.models.in_memory import on_device
 from core.models.outline import check_student, ready_teacher
 from core.scoring.result import measure
 from core.settings_file import SettingsError, as_frozen_then, parse_settings
@@ -32,7 +34,7 @@ OTHER_TEACHER = (
     "its weights are not known to be the same, so an unbroken run would have ended with other bits."
 )
 
-OBJECTIVES: dict[str, type[Objective]] = {"labels": Labels, "masked_words": MaskedWords}
+OBJECTIVES: dict[str, Callable[[Session], Objective]] = {"labels": Labels, "masked_words": MaskedWords}
 
 
 def run_job(
@@ -58,7 +60,7 @@ def run_job(
         recorder.note(note)
     kept = (teachers / key / "model").exists()
     teacher = load_or_make(teachers / key / "model", objective.tokenizer, lambda: teach_teacher(session, objective))
-    teacher.to(compute.device)
+    on_device(teacher, compute.device)
     sha256 = saved_sha256(teachers / key / "model")
     recorder.teacher_ready(key, sha256)
     taught_by, notes = _teachers_so_far(keeper.taught_by(), sha256, kept, recorder)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import BertForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
 from core.data.labelled import Part, load_labelled, majority_share
 from core.data.token_cache import kept_tokens, texts_digest, tokenizer_digest
@@ -27,7 +27,7 @@ from core.distill.losses import (
     squared_error_loss,
     weighted_sum,
 )
-from core.distill.objective import HeldOut, learner_of
+from core.distill.objective import HeldOut, learner_of, of_kind
 from core.distill.session import Session
 from core.distill.teacher_outputs import Asked, TeacherOutputs, teacher_outputs
 from core.models.folder import saved_sha256
@@ -85,7 +85,8 @@ class Labels:
     def new_student(self, teacher: PreTrainedModel) -> PreTrainedModel:
         """A student with a head for these labels."""
         settings = self._session.settings
-        return student_for_labels(teacher, settings.student, settings.training.seed)
+        sorts = of_kind(BertForSequenceClassification, teacher)
+        return student_for_labels(sorts, settings.student, settings.training.seed)
 
     def student_lesson(
         self, student: PreTrainedModel, projection: nn.Module | None, teacher: PreTrainedModel, kept: Path
@@ -118,7 +119,7 @@ class Labels:
 
     def majority(self, part: HeldOut) -> float | None:
         """Accuracy of the most frequent label; scores have none."""
-        return majority_share(self._parts[part].labels) if self._names else None
+        return majority_share(self._parts[part].labels.astype(np.int64)) if self._names else None
 
     def timed_texts(self) -> Tokens:
         """The test part."""

@@ -13,18 +13,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import BertForMaskedLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from core.data.documents import Documents, load_documents
 from core.data.masking import Masker
 from core.data.token_cache import kept_tokens, texts_digest, tokenizer_digest
 from core.data.tokens import Tokens, scoring_batches, tokenise_blocks, tokenise_masks
 from core.distill.loop import Lesson
-from core.distill.objective import HeldOut, learner_of
+from core.distill.objective import HeldOut, learner_of, of_kind
 from core.distill.session import Session
 from core.distill.word_terms import (
     MaskedBatch,
     best_words,
+    guesser,
     masked_batches,
     teacher_loss_terms,
     word_loss_terms,
@@ -74,19 +75,20 @@ class MaskedWords:
 
     def teacher_lesson(self, teacher: PreTrainedModel) -> Lesson:
         """The teacher adapts to these texts: it guesses hidden words by itself."""
-        return Lesson(teacher, self._train.lengths, self._batches, partial(teacher_loss_terms, teacher))
+        return Lesson(teacher, self._train.lengths, self._batches, partial(teacher_loss_terms, guesser(teacher)))
 
     def new_student(self, teacher: PreTrainedModel) -> PreTrainedModel:
         """A student with a head for words."""
         settings = self._session.settings
-        return student_for_words(teacher, settings.student, settings.training.seed)
+        guesses = of_kind(BertForMaskedLM, teacher)
+        return student_for_words(guesses, settings.student, settings.training.seed)
 
     def student_lesson(
         self, student: PreTrainedModel, projection: nn.Module | None, teacher: PreTrainedModel, kept: Path
     ) -> Lesson:
         """Soft targets and hidden states from the teacher, which reads the same masked batch; hidden words as hard."""
         weights = self._session.settings.loss
-        terms = partial(word_loss_terms, student, projection, teacher, loss_settings=weights)
+        terms = partial(word_loss_terms, guesser(student), projection, guesser(teacher), loss_settings=weights)
         return Lesson(learner_of(student, projection), self._train.lengths, self._batches, terms)
 
     def count(self, part: HeldOut) -> int:
@@ -97,11 +99,11 @@ class MaskedWords:
     def answers(self, model: PreTrainedModel, part: HeldOut) -> NDArray:
         """The most probable word piece at each hidden word, (M,)."""
         model.eval()
-        found = []
+        guesses, found = guesser(model), []
         for batch in self._held_out[part]:
             self._session.recorder.check_stop()
             with self._session.compute.autocast():
-                found.append(best_words(model, batch))
+                found.append(best_words(guesses, batch))
         return torch.cat(found).cpu().numpy()
 
     def score(self, answers: NDArray, part: HeldOut) -> float:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Stage = Literal["teacher", "student", "scores"]
 """What trains; "scores" is a GLUE job, in which models of both kinds take turns."""
@@ -35,8 +36,8 @@ class Recorder(Protocol):
     def step(self, step: int, terms: dict[str, Tensor], lr: float, sentences: int) -> None:
         """One update is done. `terms` are scalars still on the device: read them later, in one transfer."""
 
-    def score(self, step: int, **shares: float) -> None:
-        """The model was scored on the validation part; shares from 0 to 1."""
+    def score(self, step: int, **shares: float | None) -> None:
+        """The model was scored on the validation part; shares from 0 to 1, None where one is undefined."""
 
     def probe(self, step: int, student: list[list[float]], teacher: list[list[float]]) -> None:
         """Both models' probabilities for the sentences being watched."""

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,11 @@ def best_words(words: WordRows, block: int = 256) -> Tensor:
 
 
 class _VocabularyLoss(torch.autograd.Function):
+    """`ctx` holds whatever the forward pass leaves for the backward pass, so its type says nothing."""
+
     @staticmethod
     def forward(
-        ctx: FunctionCtx,
+        ctx: Any,
         rows: Tensor,
         matrix: Tensor,
         bias: Tensor,
@@ -115,7 +118,7 @@ class _VocabularyLoss(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, slope: Tensor, *_recorded: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, slope: Tensor, *_recorded: Tensor) -> tuple[Tensor | None, ...]:
         # Scaled in place: these are the only large tensors, and nobody else has them.
         gradients, ctx.gradients = ctx.gradients, None
         if gradients is None:
@@ -140,13 +143,13 @@ class _Work:
         dtype: torch.dtype,
         with_gradients: bool,
     ) -> None:
-        self._student, self._teacher, self._targets = student, teacher, targets
+        self._student, self._targets = student, targets
         self._temperature = weights.temperature
         self._exact = torch.float64 if student.rows.dtype == torch.float64 else torch.float32
         self._dtype = dtype
         self._sizes = sizes
         self._matrix = student.matrix.detach().to(dtype)
-        self._teacher_matrix = None if teacher is None else teacher.matrix.to(dtype)
+        self._teacher = None if teacher is None else replace(teacher, matrix=teacher.matrix.to(dtype))
         soft = weights.soft * weights.temperature / max(1, weights.soft_total)
         hard = weights.hard / max(1, weights.hard_total)
         self.unit = max(soft, hard) or 1.0
@@ -165,23 +168,29 @@ class _Work:
         # One piece of memory for all blocks: new memory of this size is given page by page, which takes its time.
         room = min(self._sizes.block, count), len(self._matrix)
         self._own = self._matrix.new_empty(room)
-        self._theirs = None if self._teacher is None else self._matrix.new_empty(room)
+        self._theirs = self._matrix.new_empty(0 if self._teacher is None else room)
         edges = sorted({0, soft_from, hard_count, count})
         for start, end in pairwise(edges):
             for rows in _steps(start, end, self._sizes.block):
-                of_teacher = slice(rows.start - soft_from, rows.stop - soft_from) if start >= soft_from else None
-                self._block(rows, of_teacher, self._targets[rows] if start < hard_count else None)
+                doubts = None
+                if self._teacher is not None and start >= soft_from:
+                    of_teacher = slice(rows.start - soft_from, rows.stop - soft_from)
+                    doubts = replace(self._teacher, rows=self._teacher.rows[of_teacher])
+                # Beyond the last of them there are none.
+                self._block(rows, doubts, self._targets[rows])
 
-    def _block(self, rows: slice, of_teacher: slice | None, targets: Tensor | None) -> None:
+    def _block(self, rows: slice, doubts: WordRows | None, targets: Tensor) -> None:
+        """Rows that are asked about in the same way: `doubts` are the teacher's, `targets` empty or one a row."""
         values, theirs = self._student.rows.detach()[rows], None
-        temperature = 1.0 if of_teacher is None else self._temperature
+        temperature = 1.0 if doubts is None else self._temperature
         logits = self._products(values, self._matrix, temperature, self._own)
-        if of_teacher is not None:
-            theirs = self._products(self._teacher.rows[of_teacher], self._teacher_matrix, temperature, self._theirs)
+        if doubts is not None:
+            theirs = self._products(doubts.rows, doubts.matrix, temperature, self._theirs), doubts.bias
         for part in _steps(0, len(values), self._sizes.slice):
-            slope = self._slice(
-                logits[part], None if theirs is None else theirs[part], None if targets is None else targets[part]
-            )
+            if theirs is None:
+                slope = self._hard_slope_of(logits[part], targets[part])
+            else:
+                slope = self._soft_slope_of(logits[part], theirs[0][part], theirs[1], targets[part])
             if self.gradients:
                 # The logits have done their duty; their memory takes the gradients.
                 logits[part] = slope
@@ -197,22 +206,20 @@ class _Work:
             torch.mm(rows, matrix[words].T, out=products[:, words])
         return products
 
-    def _slice(self, products: Tensor, their_products: Tensor | None, targets: Tensor | None) -> Tensor:
-        """Add the terms of some rows; returns the slopes of their logits, in multiples of the unit."""
-        student, slope = self._student, None
-        if their_products is None:
-            logits = products + student.bias.detach()
-        else:
-            teacher, temperature = self._teacher, self._temperature
-            logits = torch.add(products, student.bias.detach(), alpha=1 / temperature)
-            slope = self._soft(logits, torch.add(their_products, teacher.bias, alpha=1 / temperature))
-            if self._soft_slope != 1:
-                slope.mul_(self._soft_slope)
-            if targets is None:
-                return slope
-            logits.mul_(temperature)
-        hard = self._hard(logits, targets)
-        return hard.mul_(self._hard_slope) if slope is None else slope.add_(hard, alpha=self._hard_slope)
+    def _hard_slope_of(self, products: Tensor, targets: Tensor) -> Tensor:
+        """Add the hard term of some rows; returns the slopes of their logits, in multiples of the unit."""
+        return self._hard(products + self._student.bias.detach(), targets).mul_(self._hard_slope)
+
+    def _soft_slope_of(self, products: Tensor, their_products: Tensor, their_bias: Tensor, targets: Tensor) -> Tensor:
+        """The same for the soft term, and the hard one where there are targets."""
+        temperature = self._temperature
+        logits = torch.add(products, self._student.bias.detach(), alpha=1 / temperature)
+        slope = self._soft(logits, torch.add(their_products, their_bias, alpha=1 / temperature))
+        if self._soft_slope != 1:
+            slope.mul_(self._soft_slope)
+        if not len(targets):
+            return slope
+        return slope.add_(self._hard(logits.mul_(temperature), targets), alpha=self._hard_slope)
 
     def _soft(self, student: Tensor, teacher: Tensor) -> Tensor:
         """Add Σ KL; returns student's minus teacher's probabilities. Overwrites the teacher's logits."""

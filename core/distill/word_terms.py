@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from transformers import BertForMaskedLM, DistilBertForMaskedLM
+from transformers import BertForMaskedLM, DistilBertForMaskedLM, PreTrainedModel
 
 from core.data.masking import Masker
 from core.data.tokens import Tokens, cut_by_length, to_device
@@ -58,6 +58,21 @@ class MaskedBatch:
         return self.asked[: len(self.targets)]
 
 
+def guesser(model: PreTrainedModel) -> MaskedModel:
+    """A model that guesses words. Raises TypeError for any other."""
+    if isinstance(model, BertForMaskedLM | DistilBertForMaskedLM):
+        return model
+    raise TypeError(f"a {type(model).__name__} guesses no words")
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A model and its last hidden states of a batch, (W, H)."""
+
+    model: MaskedModel
+    hidden: Tensor
+
+
 def masked_batches(
     tokens: Tokens,
     examples: NDArray[np.int64],
@@ -89,9 +104,9 @@ def masked_batches(
 
 
 def word_loss_terms(
-    student: DistilBertForMaskedLM,
+    student: MaskedModel,
     projection: nn.Module | None,
-    teacher: BertForMaskedLM | None,
+    teacher: MaskedModel | None,
     batch: MaskedBatch,
     loss_settings: LossSettings,
 ) -> dict[str, Tensor]:
@@ -100,22 +115,24 @@ def word_loss_terms(
     `projection` takes the student's hidden states to the teacher's width. The teacher, in evaluation mode, is not used
     and may be None where neither soft targets nor hidden states are asked for.
     """
-    loss, theirs = loss_settings, None
+    loss, read = loss_settings, None
     # The teacher first: what its layers need is free again before the student keeps its own for the gradients.
     if loss.soft > 0 or loss.cosine > 0:
+        if teacher is None:
+            raise ValueError("soft targets and hidden states are a teacher's, and there is none")
         with torch.no_grad():
-            theirs = _hidden_states(teacher, batch)
+            read = _Read(teacher, _hidden_states(teacher, batch))
     hidden = _hidden_states(student, batch)
     terms: dict[str, Tensor] = {}
     parts = []
     if loss.soft > 0 or loss.hard > 0:
-        total, soft, hard = _vocabulary_terms(student, hidden, teacher, theirs, batch, loss)
+        total, soft, hard = _vocabulary_terms(_Read(student, hidden), read, batch, loss)
         parts.append(total)
         terms |= {"soft": soft} if loss.soft > 0 else {}
         terms |= {"hard": hard} if loss.hard > 0 else {}
-    if loss.cosine > 0:
+    if loss.cosine > 0 and read is not None:
         own = hidden if projection is None else projection(hidden)
-        cosine = hidden_cosine_loss(own, theirs, batch.all_words)
+        cosine = hidden_cosine_loss(own, read.hidden, batch.all_words)
         parts.append(loss.cosine * cosine)
         terms["cosine"] = cosine.detach()
     return {"loss": torch.stack(parts).sum(), **terms}
@@ -147,28 +164,28 @@ def word_rows(model: MaskedModel, hidden: Tensor) -> WordRows:
         rows = model.cls.predictions.transform(hidden)
     else:
         rows = model.vocab_layer_norm(model.activation(model.vocab_transform(hidden)))
-    projector = model.get_output_embeddings()
+    projector = output_layer(model)
     return WordRows(rows, projector.weight, projector.bias)
 
 
+def output_layer(model: MaskedModel) -> nn.Linear:
+    """The vocabulary matrix and its bias."""
+    return model.cls.predictions.decoder if isinstance(model, BertForMaskedLM) else model.vocab_projector
+
+
 def _vocabulary_terms(
-    student: DistilBertForMaskedLM,
-    hidden: Tensor,
-    teacher: BertForMaskedLM | None,
-    theirs: Tensor | None,
-    batch: MaskedBatch,
-    loss: LossSettings,
+    student: _Read, teacher: _Read | None, batch: MaskedBatch, loss: LossSettings
 ) -> tuple[Tensor, Tensor, Tensor]:
     soft_from = len(batch.asked) - batch.soft_count
     asked = batch.asked if loss.hard > 0 else batch.asked[soft_from:]
     asked = asked if loss.soft > 0 else batch.masked
     targets = batch.targets if loss.hard > 0 else batch.targets[:0]
     doubts = None
-    if loss.soft > 0:
+    if loss.soft > 0 and teacher is not None:
         with torch.no_grad():
-            doubts = word_rows(teacher, theirs.index_select(0, batch.asked[soft_from:]))
+            doubts = word_rows(teacher.model, teacher.hidden.index_select(0, batch.asked[soft_from:]))
     weights = Weights(loss.soft, loss.hard, loss.temperature, batch.all_soft, batch.all_masked)
-    return vocabulary_loss(word_rows(student, hidden.index_select(0, asked)), targets, doubts, weights)
+    return vocabulary_loss(word_rows(student.model, student.hidden.index_select(0, asked)), targets, doubts, weights)
 
 
 def _hidden_states(model: MaskedModel, batch: MaskedBatch) -> Tensor:
