@@ -96,7 +96,7 @@ class FolderRecorder:
             self._flush()
             self._publish(durable=False, step=step)
 
-    def score(self, step: int, **shares: float) -> None:
+    def score(self, step: int, **shares: float | None) -> None:
         """Record a score on the validation part."""
         self._flush()
         self._append("score", stage=self._status.stage, step=step, **shares, elapsed_s=self._elapsed())
