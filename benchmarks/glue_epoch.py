@@ -27,13 +27,15 @@ import torch
 import torch.nn.functional as F
 from transformers import PreTrainedModel
 
-from benchmarks.labels_epoch import BATCH, CLIP, Silence
+from benchmarks.labels_epoch import BATCH, CLIP
 from core.data.tokens import Tokens
 from core.distill.device import Compute, choose_compute
 from core.distill.labels import fine_tuning_terms, label_lesson, label_tokens
 from core.distill.loop import Schedule, train
-from core.glue.settings import GlueSettings
+from core.distill.silence import Silence
+from core.glue.settings import GlueSettings, parse_glue
 from core.glue.tasks import TaskTexts, read_task
+from core.models.in_memory import on_device
 from core.models.teacher import teacher_for_labels, teacher_tokenizer
 from core.scoring.predict import inputs_of
 from core.sections import TeacherSettings, TrainingSettings
@@ -53,7 +55,7 @@ def main(glue: str, task: str, examples: int, rounds: int) -> None:
         texts = _texts(glue, task).drawn(examples, seed=0)
         teacher = TeacherSettings()
         tokens = label_tokens(texts.train, teacher_tokenizer(teacher), LONGEST)
-        model = teacher_for_labels(teacher, texts.label_names).to(fast.device)
+        model = on_device(teacher_for_labels(teacher, texts.label_names), fast.device)
         seconds: dict[str, list[float]] = {name: [] for name in (*computes, "plain")}
         for number in range(rounds):
             for name, compute in computes.items():
@@ -72,7 +74,7 @@ def main(glue: str, task: str, examples: int, rounds: int) -> None:
 def _texts(glue: str, task: str) -> TaskTexts:
     if not glue:
         return read_task(GlueSettings(tasks=("Rotten Tomatoes",)), "Rotten Tomatoes")
-    return read_task(GlueSettings(path=glue, tasks=(task,)), task)
+    return read_task(parse_glue({"path": glue, "tasks": [task]}), task)
 
 
 def _our_epoch(model: PreTrainedModel, tokens: Tokens, compute: Compute, seed: int) -> float:

@@ -21,7 +21,6 @@ import tempfile
 import time
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 import torch
@@ -35,19 +34,11 @@ from core.distill.device import Compute
 from core.distill.labels import Labels
 from core.distill.loop import Lesson, Schedule, train
 from core.distill.session import Session
+from core.distill.silence import Silence
+from core.models.in_memory import on_device
 from core.settings_file import override
 
 BATCH, CLIP = 32, 5.0
-
-
-class Silence:
-    """A recorder that keeps nothing."""
-
-    def step(self, *_: Any) -> None:
-        """Forget it."""
-
-    def check_stop(self) -> None:
-        """Go on."""
 
 
 def main(examples: int, rounds: int) -> None:
@@ -59,8 +50,8 @@ def main(examples: int, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as home:
         os.environ["DISTILLERY_HOME"] = home
         objectives = {kind: Labels(Session(settings, compute, Silence())) for kind, compute in computes.items()}
-        teacher = objectives["fp32"].new_teacher().to(device).requires_grad_(False).eval()
-        student = objectives["fp32"].new_student(teacher).to(device)
+        teacher = on_device(objectives["fp32"].new_teacher(), device).requires_grad_(False).eval()
+        student = on_device(objectives["fp32"].new_student(teacher), device)
         tokens = tokenise(load_labelled(settings.data).train, objectives["fp32"].tokenizer, settings.data.max_tokens)
         seconds: dict[str, list[float]] = {}
         for number in range(rounds):

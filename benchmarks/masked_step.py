@@ -38,6 +38,7 @@ from benchmarks.plain import CLIP, PlainStep, padded
 from core.data.masking import Masker
 from core.data.tokens import Tokens
 from core.distill.word_terms import MaskedBatch, masked_batches, word_loss_terms
+from core.models.in_memory import on_device
 from core.models.student import student_config
 from core.sections import LossSettings, MaskingSettings, StudentSettings
 
@@ -182,7 +183,7 @@ def make_models(shape: Shape, device: torch.device) -> tuple[BertForMaskedLM, Di
     torch.manual_seed(0)
     teacher = BertForMaskedLM(shape.config())
     student = DistilBertForMaskedLM(student_config(shape.config(), StudentSettings(layers=shape.student_depth)))
-    return teacher.requires_grad_(False).eval().to(device), student.to(device)
+    return on_device(teacher.requires_grad_(False).eval(), device), on_device(student, device)
 
 
 def make_texts(seed: int, shortest: int = 8, longest: int = 128) -> Tokens:

@@ -69,7 +69,9 @@ def padded(
     labels = np.full(is_piece.shape, IGNORED, dtype=np.int64)
     input_ids[is_piece] = pieces
     labels[is_piece] = np.where(targets >= 0, targets, IGNORED)
-    return tuple(torch.from_numpy(array).to(device) for array in (input_ids, is_piece.astype(np.int64), labels))
+    mask = is_piece.astype(np.int64)
+    ids, mask_on, labels_on = (torch.from_numpy(array).to(device) for array in (input_ids, mask, labels))
+    return ids, mask_on, labels_on
 
 
 def _chosen(values: Tensor, is_piece: Tensor) -> Tensor:
