@@ -9,7 +9,7 @@ import io
 import math
 import os
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
@@ -109,7 +109,7 @@ class OpenRows:
             file.close()
 
 
-def _read_header(file: BinaryIO) -> tuple[np.dtype[Any], tuple[int, ...], int]:
+def _read_header(file: io.BufferedReader) -> tuple[np.dtype[Any], tuple[int, ...], int]:
     """Type, shape, and the byte at which the values begin. Leaves the file there."""
     if npy.read_magic(file) != (1, 0):
         raise ValueError("not a .npy file of version 1.0")
@@ -121,13 +121,13 @@ def _read_header(file: BinaryIO) -> tuple[np.dtype[Any], tuple[int, ...], int]:
     return dtype, shape, start
 
 
-def _read_into(file: BinaryIO, content: memoryview) -> int:
+def _read_into(file: io.BufferedReader, content: memoryview) -> int:
     done = 0
-    while done < len(content) and (count := file.readinto(content[done:])):  # type: ignore[attr-defined]
+    while done < len(content) and (count := file.readinto(content[done:])):
         done += count
     return done
 
 
 def _bytes_of(array: NDArray[Any]) -> memoryview:
     """The bytes of an array in C order, which are not copied."""
-    return memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data

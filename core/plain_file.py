@@ -5,15 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 
 class NotPlain(ValueError):
     """It is a pipe, a socket or a device, which may have no end or nobody who writes to it."""
 
 
-def open_plain_file(path: Path) -> BinaryIO:
+def open_plain_file(path: Path) -> BufferedReader:
     """The file, open for reading. Raises OSError, a folder included, NotPlain, or ValueError for what is no path."""
     # Not waiting: opening a pipe that nobody writes to would never return.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))

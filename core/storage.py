@@ -12,8 +12,9 @@ import math
 import os
 import secrets
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO, TypeGuard
+from typing import Any, TypeGuard
 
 from core.errors import DistilleryError
 
@@ -73,7 +74,7 @@ def write_json(path: Path, value: Any, durable: bool = True) -> None:
         sync(path.parent)
 
 
-def open_plain(path: Path) -> BinaryIO:
+def open_plain(path: Path) -> BufferedReader:
     """A file opened for reading, if it is a plain one. Raises OSError for links, folders, pipes and devices.
 
     A link could lead out of a run's folder, a pipe would wait for a writer, and a device never ends.

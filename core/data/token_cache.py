@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from numpy.typing import NDArray
 
 from core.data.part import Part
 from core.data.tokens import Tokens
@@ -88,8 +88,13 @@ def _key(parts: Iterable[bytes | str]) -> str:
     return digest.hexdigest()[:32]
 
 
-def _arrays(tokens: Tokens) -> dict[str, np.ndarray]:
-    arrays = {"ids": tokens.ids, "starts": tokens.starts, "labels": tokens.labels, "second": tokens.second}
+def _arrays(tokens: Tokens) -> dict[str, NDArray]:
+    arrays: dict[str, NDArray | None] = {
+        "ids": tokens.ids,
+        "starts": tokens.starts,
+        "labels": tokens.labels,
+        "second": tokens.second,
+    }
     return {name: array for name, array in arrays.items() if array is not None}
 
 

@@ -182,7 +182,13 @@ def differences(then: dict[str, Any], now: dict[str, Any], path: str = "") -> li
 
 def _newest_first(root: Path) -> Iterator[Checkpoint]:
     names = (NAME.fullmatch(path.name) for path in root.iterdir()) if root.is_dir() else ()
-    found = [Checkpoint(root / name[0], name[1], int(name[2])) for name in names if name]
+    found = [
+        Checkpoint(root / name[0], stage, int(name[2]))
+        for name in names
+        if name
+        for stage in STAGES
+        if stage == name[1]
+    ]
     yield from sorted(found, key=lambda one: (STAGES.index(one.stage), one.step), reverse=True)
 
 

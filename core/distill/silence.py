@@ -19,7 +19,7 @@ class Silence:
     def stage(self, stage: Stage, total_steps: int, **facts: Any) -> None:
         """Forget it."""
 
-    def teacher_ready(self, key: str) -> None:
+    def teacher_ready(self, key: str, sha256: str) -> None:
         """Forget it."""
 
     def settle(self) -> None:

@@ -14,6 +14,7 @@ from core.distill.objective import Objective
 from core.distill.recorder import StopRequested
 from core.distill.session import Session
 from core.distill.teacher_stage import check_worth_teaching
+from core.models.in_memory import on_device
 from core.models.saved import save_model
 from core.models.student import hidden_projection
 
@@ -34,7 +35,7 @@ def distil(
     validation = objective.answers(teacher, "validation")
     teacher_score, majority = objective.score(validation, "validation"), objective.majority("validation")
     check_worth_teaching(teacher_score, majority, objective.count("validation"))
-    student = objective.new_student(teacher).to(device)
+    student = on_device(objective.new_student(teacher), device)
     projection = hidden_projection(student, teacher, chosen.seed)
     if projection is not None:
         projection = projection.to(device)

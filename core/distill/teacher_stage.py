@@ -11,6 +11,7 @@ from core.distill.loop import Schedule, is_due, train
 from core.distill.objective import Objective
 from core.distill.session import Session
 from core.errors import DistilleryError
+from core.models.in_memory import on_device
 from core.models.saved import ModelError, load_model, save_model
 from core.storage import sync
 
@@ -20,7 +21,7 @@ SCORES = 3
 def teach_teacher(session: Session, objective: Objective) -> PreTrainedModel:
     """The teacher after its stage; as it is where no epochs are asked for."""
     chosen, recorder = session.settings.teacher, session.recorder
-    model = objective.new_teacher().to(session.compute.device)
+    model = on_device(objective.new_teacher(), session.compute.device)
     if chosen.epochs == 0:
         return model
     lesson = objective.teacher_lesson(model)
@@ -44,6 +45,7 @@ def load_or_make(
 
     Raises ModelError, saying what to delete, if the one that is kept there is damaged.
     """
+    model: PreTrainedModel
     if (folder / "config.json").exists():
         try:
             model, _ = load_model(folder)

@@ -54,7 +54,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             tensors[name] = torch.empty(one.shape, dtype=TYPES[one.dtype])
             content = _bytes_of(tensors[name])
             while content:
-                count = file.readinto(content)  # type: ignore[attr-defined]
+                count = file.readinto(content)
                 if not count:
                     raise ModelError(f"{path.name} was changed while it was read; try again.")
                 content = content[count:]
@@ -63,4 +63,4 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 def _bytes_of(tensor: Tensor) -> memoryview:
     """The bytes of a contiguous tensor on the processor, which are not copied."""
-    return memoryview(tensor.reshape(-1).view(torch.uint8).numpy())
+    return tensor.reshape(-1).view(torch.uint8).numpy().data
