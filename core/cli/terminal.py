@@ -12,9 +12,12 @@ import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from core.cli import FAILED, FINISHED, STOPPED
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 
 def run_in_terminal(main: Callable[[], int]) -> int:
@@ -65,13 +68,13 @@ class _Sink(io.RawIOBase):
     def isatty(self) -> bool:
         return self._raw.isatty()
 
-    def write(self, data: bytes) -> int | None:
+    def write(self, data: ReadableBuffer, /) -> int | None:
         try:
             return self._raw.write(data)
         except OSError as error:
             if error.errno not in (errno.EPIPE, errno.ECONNRESET):
                 self.lost = error.strerror or "unknown reason"
-            return len(data)
+            return memoryview(data).nbytes
 
 
 class _Output(io.TextIOWrapper):
