@@ -84,9 +84,9 @@ def sample_csv(path: Path, count: int) -> tuple[Table, int, bool]:
         if beginning.is_whole:
             table = _table(beginning.text, name, TRAINING)
             return table, len(table.rows), True
-        table = _read_rows(beginning.text, name, TRAINING, goes_on=True)
-        if table and table.rows:
-            return table, round(len(table.rows) * beginning.size / beginning.read), False
+        so_far = _read_rows(beginning.text, name, TRAINING, goes_on=True)
+        if so_far and so_far.rows:
+            return so_far, round(len(so_far.rows) * beginning.size / beginning.read), False
         count = 4 * max(count, beginning.read)
 
 

@@ -50,8 +50,9 @@ def labelled_table(table: Table, settings: DataSettings) -> CsvTexts:
     if len(kept) < FEWEST_ROWS:
         raise DataError(f"{table.name} has {len(kept)} rows with a text; at least {FEWEST_ROWS} are needed.")
     numbered = [(table.lines[i], labels[i]) for i in kept]
+    names: tuple[str, ...] = ()
     if label_kind(settings, labels) == "score":
-        names, values = (), _scores(table.name, numbered)
+        values = _scores(table.name, numbered)
     else:
         names, values = _classes(table.name, settings.label_column, numbered)
     seconds = None if pairs is None else [pairs[i] for i in kept]

@@ -9,9 +9,11 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.data.bundled import read_bundled
 from core.data.csv_file import read_csv
@@ -20,7 +22,7 @@ from core.data.files import DataError, as_path, decode, file_name, file_size, is
 from core.data.glue import read_glue
 from core.data.hub import read_hub
 from core.data.part import same_words
-from core.sections import DataSettings
+from core.sections import BundledSource, DataSettings
 
 HELD_OUT_SHARE = 0.1
 MOST_HELD_OUT = 500
@@ -60,8 +62,12 @@ def load_documents(settings: DataSettings) -> Documents:
     order = np.random.default_rng(settings.split_seed).permutation(len(unique))[: settings.max_examples]
     held_out = min(MOST_HELD_OUT, max(1, round(HELD_OUT_SHARE * len(order))))
     validation, test, train = np.split(order, [held_out, 2 * held_out])
-    parts = [[piece for i in np.sort(part) for piece in cut(unique[i], LONGEST)] for part in (train, validation, test)]
-    return Documents(*parts, notes=notes)
+    return Documents(_pieces(unique, train), _pieces(unique, validation), _pieces(unique, test), notes)
+
+
+def _pieces(texts: list[str], chosen: NDArray[np.int64]) -> list[str]:
+    """The chosen texts in their order, cut where they are long."""
+    return [piece for i in np.sort(chosen) for piece in cut(texts[i], LONGEST)]
 
 
 def without_copies(texts: list[str]) -> tuple[list[str], int]:
@@ -113,8 +119,8 @@ def text_files(settings: DataSettings) -> list[Path]:
     return found
 
 
-def _bundled(settings: DataSettings) -> tuple[list[str], tuple[str, ...]]:
-    return read_bundled(settings.source).texts, ()
+def _bundled(source: BundledSource, _settings: DataSettings) -> tuple[list[str], tuple[str, ...]]:
+    return read_bundled(source).texts, ()
 
 
 def _glue(settings: DataSettings) -> tuple[list[str], tuple[str, ...]]:
@@ -180,8 +186,8 @@ def _sentences_together(document: str) -> list[str]:
 
 
 _READERS: dict[str, Callable[[DataSettings], tuple[list[str], tuple[str, ...]]]] = {
-    "rotten_tomatoes": _bundled,
-    "imdb": _bundled,
+    "rotten_tomatoes": partial(_bundled, "rotten_tomatoes"),
+    "imdb": partial(_bundled, "imdb"),
     "glue_folder": _glue,
     "glue_hub": _glue,
     "csv": _csv,

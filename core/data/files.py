@@ -10,8 +10,8 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from core.errors import DistilleryError
 from core.plain_file import NotPlain, open_plain_file
@@ -114,7 +114,7 @@ def file_name(path: Path) -> str:
 
 
 @contextmanager
-def open_plain(path: Path) -> Iterator[BinaryIO]:
+def open_plain(path: Path) -> Iterator[BufferedReader]:
     """A plain file, open for reading.
 
     Raises DataError if it is missing, a folder, a pipe or not to be read, also where that shows while it is read.
@@ -258,7 +258,7 @@ def shown(text: str, limit: int = 60) -> str:
     return "'" + "".join(character if character.isprintable() else "\ufffd" for character in cut) + "'"
 
 
-def _size_within(file: BinaryIO, limit: int, path: Path) -> int:
+def _size_within(file: BufferedReader, limit: int, path: Path) -> int:
     size = os.fstat(file.fileno()).st_size
     if size > limit:
         raise DataError(
