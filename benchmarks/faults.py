@@ -93,7 +93,7 @@ def everywhere(folder: Path) -> list[Row]:
     name, others = "fault at each call of a whole run that changes a file", "none known to test it"
     if reason := may_trace():
         return [Row(name, 0, 0, f"not tried: {reason}", others)]
-    found = module("tests.faults.whole_run", str(folder), "1")
+    found = module("tests.faults.whole_run", str(folder))
     for line in found["bad"]:
         print(line, file=sys.stderr)
     each = ", ".join(f"{fault} {count}" for fault, count in found["by_fault"].items())

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from core.jobs.events import Event, read_events
+from core.jobs.events import Event
 from core.runs.feed import SCORE_CURVES, STEP_CURVES, Table, bucket_means, thin_out
+from core.runs.history import read_history
 from core.storage import is_number
 
 Along = Literal["step", "elapsed_s", "sentences"]
@@ -53,8 +54,11 @@ class StudentCurves:
 
 
 def read_curves(run_dir: Path) -> StudentCurves:
-    """What a run's student has recorded so far; a step that was written twice counts as it was written last."""
-    events = [event for event in read_events(run_dir / "metrics.jsonl")[0] if event.get("stage") == "student"]
+    """What a run's student has recorded so far; a step that was written twice counts as it was written last.
+
+    Raises BrokenRun if metrics.jsonl cannot be read.
+    """
+    events = [event for event in read_history(run_dir / "metrics.jsonl").events if event.get("stage") == "student"]
     steps, scores = (_by_step(events, kind) for kind in ("step", "score"))
     read = {step: event.get("sentences") for step, event in steps.items()} | {0: 0}
     rows = [event | {"sentences": read.get(step)} for step, event in scores.items()]

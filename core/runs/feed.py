@@ -11,8 +11,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from core.jobs.events import Event, read_events
+from core.jobs.events import Event
 from core.runs.folder import ENDED, Status, read_status
+from core.runs.history import read_history
 from core.storage import is_number
 
 LIMIT = 2000
@@ -22,9 +23,8 @@ STEP_CURVES = ("loss", "soft", "hard", "cosine")
 SCORE_CURVES = ("score", "agreement")
 FACTS = ("total_steps", "metric", "teacher_score", "majority", "weights")
 
-RECENT_BYTES = 32 * 1024
 RECENT_S = 20.0
-"""How far back the pace is measured: about 250 lines, of which the last 20 seconds count."""
+"""How far back the pace is measured, of the lines that are read for it."""
 
 Table = dict[str, list[float | None]]
 
@@ -33,28 +33,26 @@ def feed(run_dir: Path, since: int) -> dict[str, Any]:
     """State, newest numbers and, by stage, the points that were appended at or after byte `since`.
 
     `offset` is the `since` of the next question. `reset` is true where the file no longer continues what was read
-    before (a resumed run cuts it back): the answer then starts over. Losses and rates have 4 significant digits,
-    `speed` is in texts a second, times are in seconds; a number that is not known yet is None.
+    before (a resumed run cuts it back), or where too much has come since: the answer then starts over. Losses and
+    rates have 4 significant digits, `speed` is in texts a second, times are in seconds; a number that is not known yet
+    is None. Of a very long history it carries rows from everywhere (`core.runs.history`).
 
-    Raises BrokenRun if status.json cannot be read.
+    Raises BrokenRun if status.json or metrics.jsonl cannot be read.
     """
     # The status comes first: a run that is over by then has already written its last line.
     status = read_status(run_dir)
-    path = run_dir / "metrics.jsonl"
-    reset = since > 0 and not _continues(path, since)
-    start = 0 if reset else max(0, since)
-    events, offset = read_events(path, start)
-    now = _newest(path, offset, status)
+    read = read_history(run_dir / "metrics.jsonl", since)
+    now = _newest(read.recent, status)
     return {
-        "offset": offset,
-        "reset": reset,
+        "offset": read.offset,
+        "reset": read.anew and since > 0,
         "state": status.state,
         "sentence": status.sentence,
         "stage": status.stage,
         "step": now.pop("step"),
         "total_steps": status.total_steps,
         "now": now,
-        "stages": {name: _stage(rows, thin=start == 0) for name, rows in _by_stage(events).items()},
+        "stages": {name: _stage(rows, thin=read.anew) for name, rows in _by_stage(read.events).items()},
     }
 
 
@@ -134,18 +132,18 @@ def _is_known(event: Event) -> bool:
     return event.get("stage") in ("teacher", "student") and (numbered or event.get("event") == "stage")
 
 
-def _newest(path: Path, end: int, status: Status) -> dict[str, Any]:
+def _newest(recent: list[Event], status: Status) -> dict[str, Any]:
     """Step, learning rate, speed and time left, from the last lines that this session has written."""
-    session = _session(_tail(path, end), status.stage)
+    session = _session(recent, status.stage)
     steps = [event for event in session if event["event"] == "step"]
     last = steps[-1] if steps else {}
-    recent = [step for step in steps if step["elapsed_s"] >= session[-1]["elapsed_s"] - RECENT_S]
+    latest = [step for step in steps if step["elapsed_s"] >= session[-1]["elapsed_s"] - RECENT_S]
     ended = status.state in ENDED
     return {
         "step": max(status.step, last.get("step", 0)),
         "lr": _number(last.get("lr")),
-        "speed": _speed(recent),
-        "left_s": None if ended else _left(recent, status.total_steps),
+        "speed": _speed(latest),
+        "left_s": None if ended else _left(latest, status.total_steps),
     }
 
 
@@ -179,23 +177,6 @@ def _left(steps: list[Event], total_steps: int) -> float | None:
     first, last = steps[0], steps[-1]
     pace = (last["elapsed_s"] - first["elapsed_s"]) / max(1, last["step"] - first["step"])
     return round(max(0, total_steps - last["step"]) * pace, 1)
-
-
-def _tail(path: Path, end: int) -> list[Event]:
-    """The events in the last bytes before `end`, without the line that the cut goes through."""
-    start = max(0, end - RECENT_BYTES)
-    events, _ = read_events(path, start)
-    return events
-
-
-def _continues(path: Path, since: int) -> bool:
-    """True if a line begins at byte `since`, or would: the file still is what was read up to there."""
-    try:
-        with path.open("rb") as file:
-            file.seek(since - 1)
-            return file.read(1) == b"\n"
-    except FileNotFoundError:
-        return False
 
 
 def _buckets(rows: int, count: int) -> Iterator[range]:

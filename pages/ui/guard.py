@@ -7,11 +7,14 @@ Starlette's base class for middleware never sees a WebSocket.
 
 from __future__ import annotations
 
+import logging
 import re
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = logging.getLogger("distillery")
 
 LOCAL_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
 
@@ -47,11 +50,30 @@ class Guard:
             return
         refusal = why_refused(scope)
         if refusal is None:
-            await self.app(scope, receive, send)
+            await self._answer(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": POLICY_VIOLATION})
         else:
             await refusal(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the app answer; where it fails before it has begun, say so here: Starlette's page has no headers."""
+        begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noted)
+        except Exception:
+            if begun or scope["type"] != "http":
+                raise
+            log.exception("%s could not be answered", scope["path"])
+            await PlainTextResponse("Something unexpected went wrong; the server's log has the details.", 500)(
+                scope, receive, send
+            )
 
 
 def why_refused(scope: Scope) -> PlainTextResponse | None:

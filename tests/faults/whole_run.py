@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import itertools
 import json
 import os
 import re
@@ -19,7 +18,7 @@ import signal
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -43,6 +42,20 @@ CHANGES = ("openat", "mkdir", "write", "fsync", "rename", "renameat", "ftruncate
 
 FILL = ("openat", "mkdir", "write", "fsync", "rename", "renameat")
 """Those of them that a full disk can refuse."""
+
+PLACES = {
+    "word pieces": r"cache/tokens/",
+    "checkpoints": r"checkpoints/",
+    "the teacher": r"cache/teachers/\w+/\.model",
+    "curves": r"metrics\.jsonl",
+    "the teacher's answers": r"cache/teachers/\w+/answers",
+    "the student": r"/\.student",
+    "results": r"results\.json",
+    "the pace": r"pace\.json",
+    "what is exported": r"^out/",
+    "the status": r"status\.json",
+}
+"""What a run writes, and what its files are called."""
 
 SMALLER = (
     "teacher.batch_size=32", "training.batch_size=32", "training.epochs=1", "training.checkpoint_every=5",
@@ -137,7 +150,8 @@ class Trial:
                 "optimiser": self.optimiser.read_text(),
                 "teacher": read_json(folder / "teacher.json"),
                 "student": _contents(folder / "student"),
-                "files": sorted(path.name for path in folder.iterdir() if not path.name.startswith(".status.json.")),
+                # A failure leaves its log, and a kill a status that nobody gave its name.
+                "files": sorted({path.name for path in folder.iterdir()} - {"log.txt", *_unnamed(folder)}),
                 "kept teachers": _contents(self.home / "cache" / "teachers"),
                 "exported": _exported(self.home / "out"),
             }
@@ -151,19 +165,37 @@ class Trial:
         return list(_changes(log.read_text(), self.home))
 
 
-def disturb(folder: Path, faults: tuple[str, ...] = ("KILL", "ENOSPC"), every: int = 1, first: int = 0) -> Report:
-    """Disturb a run at every `every`-th of its moments by every fault; each is resumed and compared."""
+def every_one(moments: list[Moment]) -> list[tuple[Moment, str]]:
+    """Every moment with every fault that can come there."""
+    faults = ("KILL", "ENOSPC")
+    return [(one, fault) for one in moments for fault in faults if fault == "KILL" or one.call in FILL]
+
+
+def one_in_each_place(moments: list[Moment]) -> list[tuple[Moment, str]]:
+    """For each thing that a run writes one moment with one fault, in turns."""
+    chosen = []
+    for number, (place, pattern) in enumerate(PLACES.items()):
+        fault = ("ENOSPC", "KILL")[number % 2]
+        there = [one for one in moments if re.search(pattern, one.name) and (fault == "KILL" or one.call in FILL)]
+        if not there:
+            raise AssertionError(f"nothing is written to {place}")
+        chosen.append((there[len(there) // 2], fault))
+    return chosen
+
+
+def disturb(folder: Path, choose: Callable[[list[Moment]], list[tuple[Moment, str]]] = every_one) -> Report:
+    """Disturb a run at the chosen moments, one a try; each is resumed and compared with one that nobody disturbed."""
     trial, report = Trial(folder), Report()
     trial.renew()
     if trial.run() != 0:
         raise AssertionError(f"a run that nobody disturbs failed: {trial.said.read_text()[-500:]}")
     expected = trial.end()
-    moments = trial.moments(folder / "calls")
-    pairs = [(one, fault) for one, fault in itertools.product(moments, faults) if fault == "KILL" or one.call in FILL]
-    for moment, fault in pairs[first::every]:
+    for moment, fault in choose(trial.moments(folder / "calls")):
         report.tried += 1
         report.by_fault[fault] = report.by_fault.get(fault, 0) + 1
-        if problem := _wrong(trial, moment, fault, expected):
+        problem = _wrong(trial, moment, fault, expected)
+        print(f"{fault} at {moment.call} {moment.number} ({moment.name}): {problem or 'as if nothing had happened'}")
+        if problem:
             report.bad.append(f"{fault} at {moment.call} {moment.number} ({moment.name}): {problem}")
     return report
 
@@ -210,6 +242,10 @@ def _at_home(home: Path) -> Iterator[None]:
         yield
 
 
+def _unnamed(folder: Path) -> list[str]:
+    return [path.name for path in folder.glob(".*.json.*")]
+
+
 def _without_times(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _without_times(one) for name, one in value.items() if name not in TIMES}
@@ -240,5 +276,6 @@ def _short(value: Any) -> str:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    found = disturb(Path(sys.argv[1]), every=int(sys.argv[2]), first=int(sys.argv[3]) if sys.argv[3:] else 0)
+    first, last = (int(number) for number in sys.argv[2:4]) if sys.argv[3:] else (0, None)
+    found = disturb(Path(sys.argv[1]), lambda moments: every_one(moments)[first:last])
     print(json.dumps({"tried": found.tried, "by_fault": found.by_fault, "bad": found.bad}))

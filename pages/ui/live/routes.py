@@ -30,6 +30,7 @@ def _version() -> str:
 VERSION = _version()
 PLOTLY_VERSION = importlib.metadata.version("plotly")
 SCRIPTS = f"/live/{VERSION}/live.js"
+NO_NUMBER = "The live view asked for a place in the file that is not a number. Reload the page."
 PLOTLY = f"/live/plotly.min.js?v={PLOTLY_VERSION}"
 
 
@@ -48,8 +49,8 @@ def live(request: Request) -> Response:
     Not `async`: Starlette runs it on a worker thread, so that a slow disk holds up nobody else.
     """
     since = request.query_params.get("since", "0")
-    if not since.isdecimal() or len(since) > 15:
-        return _refusal(400, "The live view asked for a place in the file that is not a number. Reload the page.")
+    if not (since.isascii() and since.isdecimal()) or len(since) > 15:
+        return _refusal(400, NO_NUMBER)
     try:
         answer = feed(run_folder(request.path_params["run_id"]), int(since))
     except BrokenRun as error:
