@@ -445,8 +445,7 @@ def test_lines_of_two_writers_are_never_mixed(run: Path) -> None:
 def test_a_killed_writer_loses_nothing_it_has_written(run: Path, tmp_path: Path) -> None:
     """A real process that is killed without warning: no buffer holds lines back."""
     code = (
-        "import os, signal, sys\nfrom pathlib import Path\nfrom core.jobs import folder as jobs
-from core.jobs.events import EventWriter\n"
+        "import os, signal, sys\nfrom pathlib import Path\nfrom core.jobs.events import EventWriter\n"
         "writer = EventWriter(Path(sys.argv[1]))\n"
         "for step in range(50): writer.append({'step': step})\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
