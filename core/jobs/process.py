@@ -25,6 +25,8 @@ STANDBY = "-"
 LAST_WORDS = 8_000
 """So many bytes at the end of what a process printed are kept when it ended without a word of its own."""
 
+CLOSED = "Stopped because the program was closed before it began."
+
 Command = Callable[[str], list[str]]
 
 
@@ -127,6 +129,10 @@ def say_how_it_ended(folder: Path, process: JobProcess, resumes: bool = True) ->
     if status.state in jobs.ENDED or owner.get("pid") != process.popen.pid:
         return
     code = process.popen.returncode
+    if code == -signal.SIGTERM:
+        # Asked to leave before it could even listen: a job whose work has begun stops by itself.
+        jobs.write_status(folder, replace(status, state="stopped", sentence=CLOSED))
+        return
     state: jobs.State = "interrupted" if code < 0 else "failed"
     for_memory = killed_for_memory() > process.killed_for_memory
     sentence = end_in_words(code, status.step if resumes else None, for_memory)
