@@ -283,11 +283,35 @@ def phases(folder: Path) -> list[Row]:
     return rows
 
 
+def deaths(folder: Path) -> list[Row]:
+    """Jobs' processes ended by signals, and servers killed while a job is at work."""
+    from tests.faults import processes as trials
+    from tests.fixtures.small_runs import world_of
+
+    with world_of(folder / "home") as home:
+        home.mkdir(exist_ok=True)
+        killed, adopted = trials.try_all(home, 20, 10)
+    print("\n".join([*killed.bad, *adopted.bad]), file=sys.stderr)
+    rows = []
+    for name in trials.SIGNALS:
+        tried = [each for each in killed.killed if f" by {name} " in each]
+        bad = sum(any(line.startswith(f"{each}:") for line in killed.bad) for each in tried)
+        notes = f"{len(trials.KINDS)} kinds of work; the server answered {killed.answers:,} times, the next job began"
+        survived = len(tried) - bad if not any(line.startswith("the ") for line in killed.bad) else 0
+        rows.append(Row(f"{name} of a job's process", len(tried), survived, notes, "–"))
+    bad = sum(any(line.startswith(f"{each}:") for line in adopted.bad) for each in adopted.killed)
+    notes = (
+        "the next server adopts the run and begins no second one; half are stopped there; the bits of an unbroken run"
+    )
+    survived = len(adopted.killed) - bad
+    return [*rows, Row("SIGKILL of the server", len(adopted.killed), survived, notes, "–")]
+
+
 PARTS: dict[str, Callable[[Path], list[Row]]] = {
     part.__name__: part
     for part in (
         *(kills, calls, everywhere, cuts, kept, lines),
-        *(leaving, starts, inputs, texts, hosts, network, phases),
+        *(leaving, starts, inputs, texts, hosts, network, phases, deaths),
     )
 }
 

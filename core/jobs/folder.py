@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from filelock import FileLock
+
 from core.jobs import owner as owners
 from core.jobs.bell import ring
 from core.jobs.owner import Owner
@@ -128,9 +130,11 @@ def create(
 
 def create_anew(root: Path, settings: dict[str, Any], name: str, **options: Any) -> Path:
     """The same in place of a job of this name that has ended; one that waits or is at work stays as it is."""
-    if state_of(root / name) in (None, *ENDED):
-        remove(root / name)
-    return create(root, settings, name, **options)
+    # Of two tabs the second must not delete what the first has just queued.
+    with FileLock(root / ".anew.lock", mode=0o600):
+        if state_of(root / name) in (None, *ENDED):
+            remove(root / name)
+        return create(root, settings, name, **options)
 
 
 def remove(folder: Path) -> None:

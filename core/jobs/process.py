@@ -25,6 +25,8 @@ STANDBY = "-"
 LAST_WORDS = 8_000
 """So many bytes at the end of what a process printed are kept when it ended without a word of its own."""
 
+CLOSED = "Stopped because the program was closed before it began."
+
 Command = Callable[[str], list[str]]
 
 
@@ -45,11 +47,14 @@ class JobProcess:
         )
         return cls(popen, printed, killed_for_memory())
 
-    def hand_over(self, folder: Path | None) -> bool:
-        """Tell a process that stands ready which job to carry out, or with None to end; False if it has gone."""
+    def hand_over(self, folder: Path) -> bool:
+        """Tell a process that stands ready which job to carry out; False if it has gone."""
+        pipe = self.popen.stdin
+        if pipe is None:
+            return False
         try:
-            with self.popen.stdin as pipe:  # type: ignore[union-attr]  stdin is a pipe: see start
-                pipe.write(f"{folder}\n".encode() if folder else b"")
+            with pipe:
+                pipe.write(f"{folder}\n".encode())
         except OSError:
             return False
         return True
@@ -127,6 +132,10 @@ def say_how_it_ended(folder: Path, process: JobProcess, resumes: bool = True) ->
     if status.state in jobs.ENDED or owner.get("pid") != process.popen.pid:
         return
     code = process.popen.returncode
+    if code == -signal.SIGTERM:
+        # Asked to leave before it could even listen: a job whose work has begun stops by itself.
+        jobs.write_status(folder, replace(status, state="stopped", sentence=CLOSED))
+        return
     state: jobs.State = "interrupted" if code < 0 else "failed"
     for_memory = killed_for_memory() > process.killed_for_memory
     sentence = end_in_words(code, status.step if resumes else None, for_memory)

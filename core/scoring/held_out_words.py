@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.config import MASK, Settings
+from core.distill.silence import Silence
 from core.jobs.reporter import Progress
 from core.models import shelf
 from core.scoring.held_out import prepare, weights_of
@@ -118,14 +119,15 @@ def _objective(settings: Settings, compute: Compute, progress: Progress) -> tupl
     return _opened()(Session(settings, compute, recorder)), recorder
 
 
-class _BatchCounter:
-    """The part of a recorder that scoring uses: it is asked before every batch."""
+class _BatchCounter(Silence):
+    """A recorder that counts the batches: it is asked before every one."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self.done, self.total = 0, 0
 
     def check_stop(self) -> None:
+        """Count one more. Raises StopRequested if the work should end."""
         self.done += 1
         self._progress.report(self.done, self.total)
 

@@ -128,7 +128,8 @@ def answer_upload(folder: Path, reporter: Reporter) -> str:
 
     settings: dict[str, Any] = read_kept(folder / "config.json", most_bytes=10_000_000)
     table = parse_csv((folder / UPLOAD).read_bytes(), "the file")
-    question = read_question(table, *settings["columns"], settings["label_names"])
+    text, second, label = settings["columns"]
+    question = read_question(table, text, second, label, settings["label_names"])
     models = {name: Path(path) for name, path in settings["models"].items()}
     training = TrainingSettings(**settings["training"])
     found = answer_file(models, question, settings["max_tokens"], training, reporter)
@@ -145,17 +146,12 @@ def _write(path: Path, found: FileAnswers) -> None:
     import numpy as np
 
     part = path.with_name(f".{path.name}")
+    arrays: dict[str, Any] = {f"answers-{place}": rows for place, rows in enumerate(found.answers.values())}
+    arrays |= {"models": np.array(list(found.answers)), "label_names": np.array(found.label_names, dtype=str)}
+    arrays |= {"answered": found.answered, "elapsed_s": found.elapsed_s, "precision": found.precision}
     try:
         with part.open("wb") as file:
-            np.savez(
-                file,
-                models=np.array(list(found.answers)),
-                label_names=np.array(found.label_names, dtype=str),
-                answered=found.answered,
-                elapsed_s=found.elapsed_s,
-                precision=found.precision,
-                **{f"answers-{place}": rows for place, rows in enumerate(found.answers.values())},
-            )
+            np.savez(file, **arrays)
         part.replace(path)
     except BaseException:
         # Half an answer is none, and a full disk needs its room.

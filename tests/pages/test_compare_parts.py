@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 from collections.abc import Iterator
@@ -11,13 +12,16 @@ import pytest
 from playwright.sync_api import Page, expect
 from streamlit.testing.v1 import AppTest
 
+from core.cli import kinds
+from core.jobs import folder as jobs
+from core.jobs.owner import of_folder, this_process
 from core.models import shelf
 from core.runs import folder as runs
 from core.runs.comparable import comparable_runs, model_folders
-from core.scoring import background, held_out, held_out_words
+from core.scoring import file_answers, held_out, held_out_words, job
 from core.scoring.answers import answers
 from core.scoring.hidden_words import guesses
-from core.storage import read_json, write_json
+from core.storage import jobs_root, read_json, write_json
 from pages.ui.answers import gap, verdict
 from pages.ui.compare.blind import ROUND, SIDES, new_round
 from pages.ui.compare.blind import verdict as blind_verdict
@@ -32,7 +36,7 @@ from tests.fixtures.small_runs import MASKED, run_once, world_of
 LABELS, CONTROL, WORDS = "20261122-120000-aaaa", "20261122-121000-bbbb", "20261122-123000-dddd"
 SENTENCE, HIDDEN = "the film is warm and funny .", "the film is [MASK] and [MASK] ."
 NO_TEACHER = ("loss.soft=0.0", "loss.cosine=0.0", "loss.hard=1.0")
-WAIT_S = 60
+FILE = "text,label\n" + "".join(f"the film number {number} is warm,positive\n" for number in range(40))
 SIDEWAYS = """() => [document.documentElement, document.querySelector('[data-testid=stMain]')]
   .map(part => part.scrollWidth - part.clientWidth)"""
 
@@ -57,9 +61,10 @@ def own_world(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 
 @pytest.fixture(autouse=True)
-def nothing_remembered() -> None:
-    """Answers are remembered by run and weights, and the runs of all these homes are called the same."""
-    background._tasks._tasks.clear()
+def nothing_remembered(world: Path) -> None:
+    """What was asked in one test is not asked in the next; all share the home."""
+    for folder in all_jobs():
+        jobs.remove(folder)
 
 
 def look(part: str, run: str = LABELS) -> AppTest:
@@ -81,10 +86,28 @@ def press(at: AppTest, key: str) -> AppTest:
     return at
 
 
+def all_jobs() -> list[Path]:
+    return jobs.folders_in(jobs_root())
+
+
 def finish_background() -> None:
-    """Wait for whatever was begun on this server."""
-    for task in list(background._tasks._tasks.values()):
-        assert task.wait(WAIT_S)
+    """Carry out whatever was begun, in this process."""
+    for folder in kinds.queue.waiting(kinds.BESIDE):
+        kinds.carry_out(folder)
+
+
+def killed(folder: Path) -> None:
+    """As if the process that worked on this job had been killed, and its server with it."""
+    gone = of_folder(this_process(), folder) | {"started": "1"}
+    jobs.write_status(folder, jobs.Status("running", "", None, 2, 40, owner=gone))
+
+
+def look_at_file() -> AppTest:
+    """The Compare page with a file that was sent, and nothing asked about it yet."""
+    at = look("A file")
+    at.file_uploader[0].upload("mine.csv", FILE.encode()).run()
+    assert not at.exception, at.exception
+    return at
 
 
 # Who answers
@@ -208,17 +231,76 @@ class TestWithoutABrowser:
 
     def test_a_file_is_answered_in_the_background_and_once(self):
         at = look("A file")
-        rows = "".join(f"the film number {number} is warm,positive\n" for number in range(40))
-        at.file_uploader[0].upload("mine.csv", f"text,label\n{rows}=1+1,negative\n".encode()).run()
+        assert f"or when {job.KEPT} other files have been asked about" in words(at), "how long it is kept"
+        at.file_uploader[0].upload("mine.csv", f"{FILE}=1+1,negative\n".encode()).run()
         assert not at.exception
         press(at, "compare-file-start")
+        assert "Waiting until what was asked before" in at.get("progress")[0].proto.text
         finish_background()
-        tasks = len(background._tasks._tasks)
+        asked = [(folder, jobs.written_status(folder).queued_at) for folder in all_jobs()]
         at.run()
         assert "They agree on" in words(at) and len(at.dataframe[-1].value) == 41
         assert any(metric.label == "Student is right" for metric in at.metric)
         go(go(at, "Side by side"), "A file")
-        assert len(background._tasks._tasks) == tasks
+        assert not [each for each in at.button if each.key == "compare-file-start"], "there is nothing left to ask"
+        assert [(folder, jobs.written_status(folder).queued_at) for folder in all_jobs()] == asked and len(asked) == 1
+
+    def test_a_file_that_was_stopped_before_a_row_was_answered_can_be_asked_again(self):
+        at = press(press(look_at_file(), "compare-file-start"), "compare-file-stop")
+        assert "Stopped before a row was answered." in words(at)
+        press(at, "compare-file-start")
+        finish_background()
+        assert "They agree on" in words(at.run())
+
+    def test_what_was_answered_before_a_stop_is_shown_and_all_can_be_asked_again(self, monkeypatch):
+        monkeypatch.setattr(file_answers, "WINDOW", 8)
+        at = press(look_at_file(), "compare-file-start")
+        wants = iter([False] * 8)
+        kinds.carry_out(all_jobs()[0], lambda: next(wants, True))
+        at.run()
+        assert "of 40 rows are answered, the shortest ones." in words(at) and "They agree on" in words(at)
+        assert len(at.dataframe[-1].value) < 40
+        press(at, "compare-file-start")
+        finish_background()
+        at.run()
+        assert "the shortest ones" not in words(at) and len(at.dataframe[-1].value) == 40
+
+    @pytest.mark.parametrize(
+        ("spoil", "sentence"),
+        [
+            (killed, "ended at step 2 without saying why"),
+            (lambda folder: (folder / job.ANSWERS).write_bytes(b"PK"), "cannot be read any more. Ask again."),
+        ],
+        ids=["killed", "broken"],
+    )
+    def test_answers_that_never_came_are_one_sentence_and_can_be_asked_for_again(self, spoil, sentence):
+        at = press(look_at_file(), "compare-file-start")
+        if spoil is not killed:
+            jobs.request_stop(all_jobs()[0])
+        spoil(all_jobs()[0])
+        at.run()
+        assert not at.exception and sentence in words(at)
+        press(at, "compare-file-start")
+        assert jobs.state_of(all_jobs()[0]) == "queued"
+
+    def test_a_stop_in_a_tab_whose_file_has_been_deleted_since_is_no_error(self):
+        at = press(look_at_file(), "compare-file-start")
+        jobs.remove(all_jobs()[0])
+        press(at, "compare-file-stop")
+        assert at.button(key="compare-file-start")
+
+    @pytest.mark.parametrize(
+        ("part", "key"), [("A file", "compare-file-start"), ("What got lost", "compare-lost-start")]
+    )
+    def test_a_full_disk_is_said_when_nothing_can_be_begun(self, own_world, monkeypatch, part, key):
+        at = look_at_file() if part == "A file" else look(part)
+
+        def full(*_args, **_options):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(jobs, "create", full)
+        press(at, key)
+        assert "No space left on device. Make room" in at.toast[0].value.replace("\\", "") and not all_jobs()
 
     @pytest.mark.parametrize(
         ("content", "words_of_it"),
@@ -271,6 +353,20 @@ class TestWithoutABrowser:
         finish_background()
         at.run()
         assert not at.exception and "There is no file" in words(at)
+
+    @pytest.mark.parametrize("end", ["stopped", "killed"])
+    def test_a_held_out_set_that_was_not_answered_can_be_asked_again(self, own_world, end):
+        at = press(look("What got lost"), "compare-lost-start")
+        if end == "stopped":
+            press(at, "compare-lost-stop")
+        else:
+            killed(all_jobs()[0])
+            assert "ended at step 2 without saying why" in words(at.run())
+        press(at, "compare-lost-start")
+        finish_background()
+        run = runs.run_folder(LABELS)
+        found = held_out.read_held_out(run, model_folders(run))
+        assert headline(found.by_slice(), "texts") in words(at.run())
 
     # The blind test
 

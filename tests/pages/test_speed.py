@@ -10,15 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from core.speed.meter import Progress
 from playwright.sync_api import Browser, Page, expect
 
 from core import numbers
+from core.cli import kinds
 from core.config import Settings
+from core.jobs import folder as jobs
+from core.jobs.folder import State, Status
+from core.jobs.owner import of_folder, this_process
 from core.runs import folder as runs
-from core.runs import worker
 from core.settings_file import parse_settings
-from core.speed import meter
+from core.speed import job
 from core.speed.measurement import Cell
 from core.speed.standing import measured_runs, standing
 from pages.ui.speed.map import diameter, figure
@@ -239,23 +241,46 @@ def test_while_a_run_trains_the_button_says_why_it_cannot_be_pressed(quiet):
     finished_run(quiet, RUN)
     make_run(quiet, OTHER, state="running")
     at = open_page(SPEED, run=RUN)
-    assert button(at, "Measure").disabled and "A run trains now." in plain(at)
+    assert button(at, "Measure").disabled and "Something on this machine trains" in plain(at)
 
 
-@pytest.mark.parametrize(("state", "words_"), [("failed", meter.DIED), ("stopped", meter.STOPPED)])
-def test_how_a_measurement_ended_is_one_sentence(quiet, state, words_):
+def measurement_of(run_id: str, state: State, sentence: str, step: int = 0, total_steps: int = 0) -> None:
+    """A measurement that this process works on, or worked on, as its folder tells it."""
+    folder = job.begin(run_id, "")
+    owner = of_folder(this_process(), folder)
+    jobs.write_status(folder, Status(state, sentence, None, step, total_steps, owner=owner))
+
+
+ENDS = [
+    ("failed", "The teacher could not be opened."),
+    ("stopped", f"Stopped by you. {job.STOPPED}"),
+    ("interrupted", "The process that worked on it ended at step 3 without saying why."),
+    ("interrupted", f"The process crashed (SIGSEGV). {job.STOPPED}"),
+]
+
+
+@pytest.mark.parametrize(("state", "sentence"), ENDS)
+def test_how_a_measurement_ended_is_one_sentence(quiet, state, sentence):
     finished_run(quiet, RUN)
-    progress = Progress(run_id=RUN, state=state, sentence=words_, owner=meter.this_process())
-    meter.write_progress(progress)
+    measurement_of(RUN, state, sentence)
     at = open_page(SPEED, run=RUN)
-    assert words_ in plain(at) and not button(at, "Measure").disabled
+    assert sentence in plain(at) and not button(at, "Measure").disabled
+    assert plain(at).count(job.STOPPED) == 1, "that nothing was kept is said once"
+
+
+def test_the_button_queues_a_measurement_and_stop_ends_it(quiet):
+    finished_run(quiet, RUN)
+    at = press(open_page(SPEED, run=RUN), "Measure")
+    assert job.measuring()[0] == RUN and "Waiting for its turn" in at.get("progress")[0].proto.text
+    at = press(at, "Stop measuring")
+    assert job.measuring() is None and "Stopped before it began." in plain(at)
+    press(at, "Measure")
+    assert job.measuring()[1].state == "queued", "it can begin again"
 
 
 def test_a_measurement_that_runs_shows_how_far_it_is_in_every_tab(quiet):
     finished_run(quiet, RUN)
-    meter.write_progress(
-        Progress(run_id=RUN, state="measuring", sentence="1 text.", done=5, total=20, owner=meter.this_process())
-    )
+    measurement_of(RUN, "running", "1 text.", 5, 20)
     for _ in range(2):
         at = open_page(SPEED, run=RUN)
         assert at.get("progress")[0].proto.value == 25
@@ -268,8 +293,8 @@ def test_drawing_the_page_does_not_load_torch(home):
     script = (
         "import sys\n"
         "from core import warm_up\n"
-        "from core.runs import worker\n"
-        "warm_up.begin = worker.start = lambda: None\n"
+        "from core.cli import kinds\n"
+        "warm_up.begin = kinds.start = lambda: None\n"
         "from tests.fixtures.drawn_pages import metric, open_page\n"
         "assert metric(open_page('../speed.py'), 'Faster') == '100\u202f%'\n"
         "heavy = {'torch', 'transformers', 'onnxruntime'} & set(sys.modules)\n"
@@ -305,7 +330,7 @@ def test_measure_stop_and_measure_in_two_tabs(page: Page, two_runs: Server, brow
     measure_button(page).click()
     expect(page.get_by_role("button", name="Stop measuring")).to_be_visible()
     page.get_by_role("button", name="Stop measuring").click()
-    expect(page.get_by_text(meter.STOPPED)).to_be_visible()
+    expect(page.get_by_text(re.compile("Stopped (by you|before it began)"))).to_be_visible()
 
     measure_button(page).click()
     expect(page.get_by_role("progressbar")).to_be_visible()
@@ -378,4 +403,4 @@ def test_results_of_the_run_are_what_the_gauges_say(quiet):
     make_run(quiet, results=RESULTS | {"student": student})
     at = open_page(SPEED)
     assert metric(at, "Smaller") == f"50{THIN}%"
-    assert runs.list_runs() and worker.active_run() is None
+    assert runs.list_runs() and kinds.active_run() is None

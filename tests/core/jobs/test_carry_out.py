@@ -133,7 +133,7 @@ def test_on_another_thread_the_work_itself_has_to_look() -> None:
 def test_an_interrupt_passes_what_catches_every_exception() -> None:
     """A library that goes on after each Exception does not go on after a Stop."""
     with pytest.raises(Interrupted), interrupting(lambda: True):
-        while True:
+        for _ in range(1000):
             try:
                 threading.Event().wait(0.01)
             except Exception:  # noqa: BLE001  as a library would

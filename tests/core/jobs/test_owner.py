@@ -16,6 +16,7 @@ from core.jobs import owner as owners
 from core.jobs.owner import HEARTBEAT, SILENCE_S, Owner, Pulse, is_alive, of_folder, this_process
 from core.jobs.reporter import Reporter
 from core.storage import PROJECT
+from tests.core.jobs.conftest import Until
 from tests.fixtures.job_stand_in import new_job
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -151,17 +152,15 @@ def test_a_job_that_was_declared_dead_lives_again_with_its_heartbeat(folder: Pat
     assert jobs.read_status(folder).state == "running"
 
 
-def test_a_job_at_work_beats_and_its_end_ends_that(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_at_work_beats_and_its_end_ends_that(folder: Path, until: Until, monkeypatch) -> None:
     from core.jobs import reporter as reporting
 
     monkeypatch.setattr(reporting, "BEAT_S", 0.001)
     reporter = Reporter(folder)
     reporter.begin("Getting ready.")
-    while not (folder / HEARTBEAT).exists():
-        pass
+    until((folder / HEARTBEAT).exists)
     (folder / HEARTBEAT).unlink()
-    while not (folder / HEARTBEAT).exists():
-        pass
+    until((folder / HEARTBEAT).exists)
     reporter.end("finished", "Done.")
     assert jobs.read_status(folder).state == "finished"
 

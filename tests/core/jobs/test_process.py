@@ -213,6 +213,17 @@ def test_a_process_that_said_how_it_ended_has_the_last_word() -> None:
         assert jobs.written_status(folder).state == "running"
 
 
+def test_a_server_that_leaves_while_a_jobs_process_still_loads_has_stopped_that_job(home: Path, until: Until) -> None:
+    """No signal is listened to yet: the process of a job that has done nothing ends at once."""
+    folder = new_job("one")
+    worker = Worker(new_queue(), Launcher(lambda _: [sys.executable, "-c", "input()"]))
+    worker.start()
+    until(lambda: jobs.read_status(folder).state == "preparing")
+    worker.shutdown(LIMIT_S)
+    status = jobs.written_status(folder)
+    assert (status.state, status.sentence) == ("stopped", "Stopped because the program was closed before it began.")
+
+
 @pytest.mark.parametrize(("text", "count"), [("pgfault 3\noom_kill 12\nother 4\n", 12), ("pgfault 3\n", 0), (None, 0)])
 def test_the_system_tells_how_many_it_has_killed_for_memory(monkeypatch, text: str | None, count: int) -> None:
     def read(_path: Path) -> str:

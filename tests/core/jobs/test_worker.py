@@ -458,11 +458,11 @@ input()
 
 @pytest.fixture
 def orphan(until: Until) -> Iterator[Path]:
-    """A job at work whose server was killed with SIGKILL."""
-    folder = new_job("orphan")
-    with subprocess.Popen([sys.executable, "-c", SERVER], cwd=storage.PROJECT, stdin=subprocess.PIPE) as server:
+    """A job at work whose server was killed with SIGKILL, and with it whatever a Ctrl-C in its terminal would reach."""
+    folder, code = new_job("orphan"), [sys.executable, "-c", SERVER]
+    with subprocess.Popen(code, cwd=storage.PROJECT, stdin=subprocess.PIPE, start_new_session=True) as server:
         until(lambda: jobs.read_status(folder).step >= 1)
-        server.kill()
+        os.killpg(server.pid, signal.SIGKILL)
     yield folder
     finish()
     until(lambda: not lives(pid_of(folder)))

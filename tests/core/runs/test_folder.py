@@ -19,9 +19,9 @@ import pytest
 
 from core import storage
 from core.config import Settings
-from core.jobs import owner
+from core.jobs import folder as jobs
 from core.jobs.events import EventWriter, read_events
-from core.jobs.owner import is_alive, this_process
+from core.jobs.owner import this_process
 from core.runs import folder as runs
 from core.runs.folder import BrokenRun, State, Status
 from core.settings_file import override
@@ -111,7 +111,7 @@ def test_twelve_threads_with_one_id_make_one_run_and_nobody_sees_half_of_it() ->
 
 
 def test_a_full_disk_leaves_no_half_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "write_status", full_disk)
+    monkeypatch.setattr(jobs, "write_status", full_disk)
     with pytest.raises(OSError, match="No space left"):
         runs.create_run(Settings(), "one")
     assert names(runs.runs_root()) == set()
@@ -245,31 +245,6 @@ def test_a_run_that_waits_for_nobody_in_particular_goes_on_waiting(run: Path) ->
 def test_an_active_run_without_an_owner_is_interrupted(run: Path) -> None:
     runs.write_status(run, Status("running", "The student learns.", step=5))
     assert runs.read_status(run).state == "interrupted"
-
-
-def test_a_process_number_that_was_given_again_is_another_process(dead) -> None:
-    me = this_process()
-    assert is_alive(me)
-    assert not is_alive(None)
-    assert not is_alive({**me, "started": str(int(me["started"]) - 1)})
-    assert not is_alive({**dead, "pid": os.getpid()})
-    assert not is_alive(dead)
-
-
-def test_a_reboot_ends_every_process_of_this_machine() -> None:
-    assert not is_alive({**this_process(), "boot": "another boot"})
-
-
-def test_a_process_on_another_machine_cannot_be_looked_at_and_counts_as_alive() -> None:
-    assert is_alive({**this_process(), "host": "another-host", "boot": "x", "pid": 1})
-
-
-def test_without_proc_the_process_number_decides(monkeypatch: pytest.MonkeyPatch, dead) -> None:
-    """As on macOS: no boot id, no start time."""
-    monkeypatch.setattr(owner, "boot_id", lambda: "")
-    without = {"boot": "", "started": ""}
-    assert is_alive({**this_process(), **without})
-    assert not is_alive({**dead, **without})
 
 
 @pytest.mark.parametrize("state", ["preparing", "running"])

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from core.jobs.events import read_events
 from core.runs import history
 from core.runs.curves import read_curves
-from core.jobs.events import read_events
 from core.runs.feed import LIMIT, feed
 from core.runs.folder import BrokenRun
 from core.runs.history import read_history

@@ -9,27 +9,35 @@ import statistics
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from core.speed.meter import Progress
 
+from core.__main__ import main
+from core.cli import FAILED, FINISHED, STOPPED, kinds, measure
 from core.errors import DistilleryError
-from core.jobs.owner import this_process
+from core.export import job as export
+from core.jobs import carry_out as carrying
+from core.jobs import folder as jobs
+from core.jobs.folder import Status
+from core.jobs.owner import of_folder, this_process
+from core.jobs.process import Launcher
+from core.jobs.queue import MACHINE, lane_lock
+from core.jobs.worker import Worker
 from core.models.saved import load_model
 from core.runs import folder as runs
-from core.runs import worker
 from core.runs.comparable import model_folders
-from core.speed import clock, meter
-from core.speed.__main__ import FAILED, main
+from core.speed import clock, job
 from core.speed.forms import forms_of, weights_of
 from core.speed.machine import Machine, this_machine
 from core.speed.measure import cells_for
 from core.speed.measurement import Cell, Measurement, others, place, read_measurement
 from core.speed.standing import measured_runs, reported, smallest_keeping, standing
-from core.storage import BrokenRun
+from core.storage import BrokenRun, jobs_root
 from tests.fixtures.counted_work import work
 from tests.fixtures.made_measurements import made_measurement
 from tests.fixtures.made_runs import RESULTS, make_run
@@ -213,27 +221,31 @@ def signals() -> Iterator[None]:
         signal.signal(name, handler)
 
 
-def ended() -> Progress:
-    """Wait until the process that measures has gone; what it left."""
-    pid = meter.current().owner["pid"]
-    (thread,) = (each for each in threading.enumerate() if each.name == "measuring")
-    thread.join(LIMIT_S)
-    assert not Path(f"/proc/{pid}").exists()
-    return meter.current()
+def begin() -> Path:
+    """As the button does it."""
+    return job.begin(RUN, kinds.why_not_measure())
+
+
+def ended(leaving=lambda: False) -> Status:
+    """Carry out what was begun, in this process; how it ended."""
+    kinds.carry_out(jobs_root() / job.NAME, leaving)
+    return job.current()[1]
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Progress]]:
-    """A tiny finished run, measured as the page does it, and how that ended."""
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Status]]:
+    """A tiny finished run, measured by the process that a server starts for it, and how that ended."""
     with world_of(tmp_path_factory.mktemp("home")) as home:
         folder = finished_run(home, RUN)
-        meter.begin(RUN)
-        yield folder, ended()
+        command = [sys.executable, "-m", "core", "job", str(begin())]
+        done = subprocess.run(command, cwd=ROOT, env=server_environment(home), capture_output=True, text=True)
+        assert done.returncode == FINISHED, done.stderr[-2000:]
+        yield folder, job.current()[1]
 
 
 def test_a_measurement_holds_every_form_and_cell(measured):
-    folder, progress = measured
-    assert (progress.state, progress.share) == ("finished", 0.0) and progress.sentence.startswith("Measured in")
+    folder, status = measured
+    assert (status.state, status.share) == ("finished", 1.0) and status.sentence.startswith("Measured in")
     found = read_measurement(folder, weights_of(folder))
     assert [(form.role, form.runtime) for form in found.forms] == [("teacher", "torch"), ("student", "torch")]
     for form in found.forms:
@@ -249,46 +261,112 @@ def test_nothing_else_in_the_run_changes(measured):
     assert sorted(path.name for path in folder.iterdir() if path.name not in ("student", "speed")) == [
         "config.json", "metrics.jsonl", "results.json", "status.json", "teacher.json",
     ]  # fmt: skip
-    assert worker.machine_lock().acquire(blocking=False), "the lock is free again"
+    assert lane_lock(MACHINE).acquire(blocking=False), "the lock is free again"
 
 
 def test_two_tabs_start_one_measurement_and_stop_ends_it(home):
     finished_run(home, RUN)
     with ThreadPoolExecutor(8) as tabs:
-        list(tabs.map(lambda _: meter.begin(RUN), range(8)))
-    assert sum(thread.name == "measuring" for thread in threading.enumerate()) == 1
-    assert meter.measuring().run_id == RUN
-    meter.stop()
-    assert (ended().state, meter.current().sentence) == ("stopped", meter.STOPPED)
-    assert not (home / "runs" / RUN / "speed").exists()
+        begun = set(tabs.map(lambda _: jobs.written_status(begin()).queued_at, range(8)))
+    assert len(begun) == 1 and jobs.folders_in(jobs_root()) == [jobs_root() / job.NAME]
+    assert job.measuring()[0] == RUN
+    job.stop()
+    assert (job.current()[1].state, job.measuring()) == ("stopped", None)
+    assert ended().state == "stopped", "what was stopped while it waited never begins"
+
+
+def test_stop_ends_a_measurement_between_two_passes_and_keeps_nothing(home):
+    folder = finished_run(home, RUN)
+    begin()
+    assert ended(leaving=job.stop).sentence == f"Stopped by you. {job.STOPPED}"
+    assert job.current()[1].state == "stopped" and not (folder / "speed").exists()
+    begin()
+    assert job.measuring()[1].state == "queued", "it can begin again"
 
 
 def test_a_measurement_that_is_killed_is_one_sentence_and_can_begin_again(home):
     finished_run(home, RUN)
-    meter.begin(RUN)
-    os.kill(meter.current().owner["pid"], signal.SIGKILL)
-    assert (ended().state, meter.current().sentence) == ("failed", meter.DIED)
-    assert meter.measuring() is None and meter.why_not() == ""
+    folder = begin()
+    worker = Worker(kinds.queue, Launcher(lambda argument: [sys.executable, "-m", "core", "job", argument]))
+    worker.start()
+    try:
+        until(lambda: jobs.written_status(folder).owner)
+        os.kill(jobs.written_status(folder).owner["pid"], signal.SIGKILL)
+        until(lambda: jobs.written_status(folder).state == "interrupted")
+    finally:
+        worker.shutdown(LIMIT_S)
+    assert job.current()[1].sentence.endswith(f"ended the process (SIGKILL). {job.STOPPED}")
+    assert job.measuring() is None and kinds.why_not_measure() == ""
+    begin()
+    assert job.measuring()[1].state == "queued"
 
 
-def test_nothing_is_measured_while_a_run_trains_or_waits(home):
+def until(holds) -> None:
+    """Wait for what another process does."""
+    deadline = time.monotonic() + LIMIT_S
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("state", "why"), [("running", "Something on this machine trains"), ("queued", "waits for its turn")]
+)
+def test_nothing_is_measured_while_a_run_trains_or_waits(home, state, why):
     finished_run(home, RUN)
     training = make_run(home, "20261122-130000-ab12", state="running")
-    with pytest.raises(DistilleryError, match="A run trains now"):
-        meter.begin(RUN)
-    runs.write_status(training, runs.Status("queued", "Waiting."))
+    if state == "queued":
+        runs.write_status(training, jobs.queued("Waiting.", None))
+    with pytest.raises(DistilleryError, match=why):
+        begin()
+    assert job.current() is None
+
+
+def test_nothing_is_measured_beside_an_export(home):
+    folder = finished_run(home, RUN)
+    exporting = export.start(folder)
     with pytest.raises(DistilleryError, match="waits for its turn"):
-        meter.begin(RUN)
-    assert meter.current() is None
+        begin()
+    status = jobs.read_status(exporting)
+    owner = of_folder(this_process(), exporting)
+    jobs.write_status(exporting, replace(status, state="running", owner=owner))
+    with pytest.raises(DistilleryError, match="is being exported now"):
+        begin()
+    assert job.current() is None
 
 
-def test_a_training_in_another_process_is_respected(home, signals):
+def test_a_training_in_another_process_is_respected(home, monkeypatch):
     """The lock is the last word: a run may begin between the click and the measurement."""
     folder = finished_run(home, RUN)
-    with worker.machine_lock():
-        assert main([RUN]) == FAILED
-    assert (meter.current().state, meter.current().sentence) == ("failed", meter.TAKEN)
+    monkeypatch.setattr(carrying, "RETRY_S", 0.01)
+    leaving = threading.Event()
+    leaving.set()
+    with lane_lock(MACHINE):
+        assert carrying.wait_and_carry_out(kinds.queue, begin(), leaving) is None
+    assert job.current()[1].sentence == "Stopped before it began."
     assert not (folder / "speed").exists()
+
+
+def test_the_terminal_measures_and_its_exit_code_says_how_it_went(home, signals, monkeypatch, capsys):
+    folder = finished_run(home, RUN)
+    assert main(["measure", RUN, "--threads", "1"]) == FINISHED
+    assert "finished: Measured in" in capsys.readouterr().out
+    assert read_measurement(folder, weights_of(folder), this_machine(1)) is not None
+    leaving = threading.Event()
+    leaving.set()
+    monkeypatch.setattr(measure, "leave_on_signals", lambda: leaving)
+    assert main(["measure", RUN]) == STOPPED
+    assert job.current()[1].sentence == f"Stopped because the program was closed. {job.STOPPED}"
+
+
+def test_the_terminal_begins_no_second_measurement(home, signals, capsys):
+    finished_run(home, RUN)
+    before = jobs.written_status(begin()).queued_at
+    assert main(["measure", RUN]) == FAILED
+    assert (
+        "under way already" in capsys.readouterr().err
+        and jobs.written_status(jobs_root() / job.NAME).queued_at == before
+    )
 
 
 def test_a_damaged_model_is_a_sentence(home, signals):
@@ -296,39 +374,54 @@ def test_a_damaged_model_is_a_sentence(home, signals):
     content = bytearray(weights.read_bytes())
     content[-4] ^= 1
     weights.write_bytes(content)
-    assert main([RUN]) == FAILED
-    assert "The teacher could not be opened" in meter.current().sentence
-    assert "SHA-256" in meter.current().sentence and "Traceback" not in meter.current().sentence
+    assert main(["measure", RUN]) == FAILED
+    status = job.current()[1]
+    assert status.state == "failed" and "The teacher could not be opened" in status.sentence
+    assert "SHA-256" in status.sentence and "Traceback" not in status.sentence
 
 
-def test_a_run_that_is_not_there_is_a_sentence(home, signals, capsys):
-    assert main(["nothing-of-this-name"]) == FAILED
-    assert "There is no run called" in meter.current().sentence
+@pytest.mark.parametrize("program", [("core.speed",), ("core", "measure")], ids=" ".join)
+def test_a_run_that_is_not_there_is_a_sentence(home, program):
+    command = [sys.executable, "-m", *program, "nothing-of-this-name"]
+    done = subprocess.run(command, cwd=ROOT, env=server_environment(home), capture_output=True, text=True)
+    assert done.returncode == FAILED and "There is no run called" in done.stderr
+    assert "Traceback" not in done.stderr and job.current() is None
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"run_id": 3}', json.dumps({"owner": {}, "run_id": "", "state": "x"})])
-def test_a_foreign_progress_file_is_passed_over(home, content):
-    (home / "runs").mkdir()
-    (home / "runs" / ".measuring.json").write_text(content)
-    assert meter.current() is None and meter.measuring() is None
+@pytest.mark.parametrize("content", ["", "[]", '{"run_id": 3}', json.dumps({"owner": {}, "run": "", "state": "x"})])
+@pytest.mark.parametrize("name", ["config.json", "status.json"])
+def test_a_foreign_file_of_a_measurement_is_passed_over(home, name, content):
+    finished_run(home, RUN)
+    (begin() / name).write_text(content)
+    if name == "status.json":
+        assert job.current() is None and job.measuring() is None
+        begin()
+        assert job.measuring()[0] == RUN, "what cannot be read is in nobody's way"
+    else:
+        assert job.current() is None or job.current()[0] != RUN
 
 
 def test_a_measurement_of_a_process_that_has_gone_has_ended(home):
-    gone = this_process() | {"started": "1"}
-    (home / "runs").mkdir()
-    meter.write_progress(Progress(run_id=RUN, state="measuring", sentence="1 text.", owner=gone))
-    assert meter.measuring() is None and meter.current().sentence == meter.DIED
-    meter.stop()
+    finished_run(home, RUN)
+    folder = begin()
+    gone = of_folder(this_process(), folder) | {"started": "1"}
+    jobs.write_status(folder, Status("running", "1 text.", owner=gone))
+    assert job.measuring() is None and job.current()[1].state == "interrupted"
+    assert "without saying why" in job.current()[1].sentence
+    job.stop()
+    begin()
+    assert job.measuring()[1].state == "queued"
 
 
 def test_asking_what_was_measured_does_not_load_torch(home):
     made_measurement(finished_run(home))
     script = (
         "import sys\n"
-        "from core.speed import meter\n"
+        "from core.cli import kinds\n"
+        "from core.speed import job\n"
         "from core.speed.standing import measured_runs\n"
         "assert measured_runs()[0][0].measurement is not None\n"
-        "assert meter.measuring() is None and meter.why_not() == ''\n"
+        "assert job.measuring() is None and kinds.why_not_measure() == ''\n"
         "heavy = {'torch', 'transformers', 'onnxruntime', 'pandas'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
