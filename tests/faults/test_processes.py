@@ -15,12 +15,12 @@ pytestmark = pytest.mark.timeout(1800)
 
 # One moment for each kind of work, in the middle of it; the signals take turns.
 DEATHS = [
-    ("distil", "SIGKILL", 150),
-    ("glue", "SIGSEGV", 12),
-    ("export", "SIGBUS", 4),
-    ("measure", "SIGKILL", 4),
-    ("held-out", "SIGBUS", 4),
-    ("file", "SIGSEGV", 4),
+    ("distil", "SIGKILL", 110),
+    ("glue", "SIGSEGV", 100),
+    ("export", "SIGBUS", 19),
+    ("measure", "SIGKILL", 40),
+    ("held-out", "SIGBUS", 24),
+    ("file", "SIGSEGV", 10),
 ]
 
 
@@ -41,7 +41,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
         server = processes.launch_mortal(home)
         try:
             processes.kill_jobs(server, DEATHS, killed)
-            server = processes.kill_servers(server, home, [150], adopted)
+            server = processes.kill_servers(server, home, [120], adopted)
         finally:
             server.close()
         yield Played(killed, adopted)

@@ -2,42 +2,51 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import errno
 import hashlib
 import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from filelock import FileLock
 from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 
 from core.__main__ import main
+from core.cli import FAILED, FINISHED, STOPPED, kinds
+from core.cli import export as cli
 from core.errors import DistilleryError
 from core.export import convert, job
 from core.export.archive import archive_name, write_zip
 from core.export.card import model_card
 from core.export.check import FASTER, LARGEST_DIFFERENCE
 from core.export.facts import read_facts
-from core.export.make_forms import LOCK, make_forms
+from core.export.make_forms import make_forms
 from core.export.onnx_forms import FILES, OnnxModel, onnx_files, read_forms
 from core.export.report import report
+from core.jobs import carry_out as carrying
+from core.jobs import folder as jobs
+from core.jobs.owner import of_folder, this_process
+from core.jobs.queue import MACHINE, lane_lock
 from core.models.saved import load_model
 from core.models.shelf import unload_all
 from core.runs import folder as runs
-from core.runs import worker
-from core.storage import PROJECT, write_json
+from core.storage import PROJECT, jobs_root, write_json
 from tests.fixtures.browser import visit
 from tests.fixtures.drawn_pages import words
 from tests.fixtures.small_runs import GOOD, MASKED, listing, reviews, run_once, world_of
@@ -71,8 +80,15 @@ def copy_of(world: Path, name: str, to: str, exported: bool = False) -> Path:
     """A run of its own for a test that changes it, without its ONNX files unless `exported`."""
     folder = world / "runs" / to
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(world / "runs" / name, folder, ignore=None if exported else shutil.ignore_patterns("export", LOCK))
+    shutil.copytree(world / "runs" / name, folder, ignore=None if exported else shutil.ignore_patterns("export"))
     return folder
+
+
+@pytest.fixture
+def no_jobs(world: Path) -> None:
+    """The tests of this module share a home, and with it its jobs."""
+    for folder in jobs.folders_in(jobs_root()):
+        jobs.remove(folder)
 
 
 def zipped(folder: Path, form=None) -> bytes:
@@ -104,7 +120,7 @@ def test_both_files_are_made_checked_and_offered(made):
     forms = read_forms(made)
     assert set(onnx_files(made)) == {"onnx", "int8"} == set(forms["forms"]) and not forms["refused"]
     assert listing(made / "export") == ["manifest.json", "model.onnx", "model_int8.onnx"]
-    assert [path.name for path in made.iterdir() if path.name.startswith(".export.")] in ([], [LOCK])
+    assert not list(made.glob(".export*"))
     exact, rounded = forms["forms"]["onnx"], forms["forms"]["int8"]
     assert exact["largest_difference"] <= LARGEST_DIFFERENCE
     assert exact["agreement"] == pytest.approx(1.0, abs=1e-4)
@@ -193,33 +209,33 @@ def _sha(folder: Path) -> str:
     return hashlib.sha256((folder / "student" / "model.safetensors").read_bytes()).hexdigest()
 
 
-def test_two_who_ask_at_once_make_them_once(world):
+def test_those_who_ask_at_once_make_them_once(world, no_jobs, monkeypatch):
+    """Two tabs have one job; a terminal has its own, whose turn comes later, and finds them made."""
     folder = copy_of(world, "labels", "twice")
-    said: list[str] = []
-    threads = [threading.Thread(target=make_forms, args=(folder, said.append)) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert said.count("Writing the ONNX file.") == 1 and set(onnx_files(folder)) == {"onnx", "int8"}
+    written, write = [], convert.write_onnx
+    monkeypatch.setattr(convert, "write_onnx", lambda model, to: (written.append(to), write(model, to)))
+    with ThreadPoolExecutor(8) as tabs:
+        (page,) = set(tabs.map(lambda _: job.start(folder), range(8)))
+    terminal = job.start(folder, owner=this_process())
+    assert terminal != page and kinds.queue.waiting(MACHINE) == [page]
+    with kinds.queue.turn(page) as is_first, kinds.queue.turn(terminal) as is_second:
+        assert is_first and not is_second
+    assert [kinds.carry_out(each) for each in (page, terminal)] == ["finished", "finished"]
+    assert len(written) == 1 and set(onnx_files(folder)) == {"onnx", "int8"}
+    assert job.status_of(folder) is None, "there is nothing to say of what is made"
 
 
-def test_while_a_run_trains_it_waits_and_says_so(world):
+def test_while_a_run_trains_it_waits_and_says_so(world, no_jobs, monkeypatch):
     folder = copy_of(world, "labels", "waits")
-
-    class Enough(Exception):
-        pass
-
-    def tell(sentence: str) -> None:
-        said.append(sentence)
-        raise Enough
-
-    said: list[str] = []
-    before = listing(folder)
-    with FileLock(worker.machine_lock().lock_file), pytest.raises(Enough):
-        make_forms(folder, tell)
-    assert said == ["Waiting until the run that trains now has ended."]
-    assert [name for name in listing(folder) if name != LOCK] == before
+    before, leaving = listing(folder), threading.Event()
+    monkeypatch.setattr(carrying, "RETRY_S", 0.01)
+    mine = job.start(folder)
+    with lane_lock(MACHINE):
+        assert job.status_of(folder).sentence == "Waiting for its turn."
+        leaving.set()
+        assert carrying.wait_and_carry_out(kinds.queue, mine, leaving) is None
+    assert jobs.read_status(mine).sentence == "Stopped before it began."
+    assert listing(folder) == before
 
 
 def test_a_run_that_has_not_finished_has_nothing_to_export(tmp_path):
@@ -231,9 +247,7 @@ def test_a_run_that_has_not_finished_has_nothing_to_export(tmp_path):
 
 def test_texts_that_are_gone_are_named(world):
     folder = copy_of(world, "labels", "no-texts")
-    settings = runs.read_settings(folder).model_dump(mode="json")
-    settings["data"]["path"] = str(world / "gone.csv")
-    write_json(folder / "config.json", settings)
+    without_texts(folder, world)
     with pytest.raises(DistilleryError, match="gone.csv"):
         make_forms(folder)
     assert not (folder / "export").exists()
@@ -387,6 +401,47 @@ def test_the_command_writes_everything_that_was_asked_for(world, tmp_path, capsy
     assert "ONNX, 8-bit: largest difference of a logit" in said and str(tmp_path / "out" / "student-score.zip") in said
 
 
+def test_the_command_uses_what_is_made_and_makes_no_job_of_it(made, tmp_path, no_jobs, monkeypatch):
+    monkeypatch.setattr(cli, "carry_out", None)
+    assert main(["export", made.name, "--onnx", "--to", str(tmp_path)]) == FINISHED
+    assert len(listing(tmp_path)) == 3 and jobs.folders_in(jobs_root()) == []
+
+
+def test_the_command_that_is_stopped_says_so_with_its_exit_code_and_leaves_nothing(
+    world, tmp_path, no_jobs, monkeypatch, capsys
+):
+    folder = copy_of(world, "labels", "command-stopped")
+    before, leaving = listing(folder), threading.Event()
+    leaving.set()
+    monkeypatch.setattr(cli, "leave_on_signals", lambda: leaving)
+    assert main(["export", folder.name, "--onnx", "--to", str(tmp_path / "out")]) == STOPPED
+    assert "Stopped because the program was closed. Nothing was kept." in capsys.readouterr().err
+    assert listing(folder) == before and not (tmp_path / "out").exists() and jobs.folders_in(jobs_root()) == []
+
+
+def test_after_the_files_are_made_ctrl_c_means_again_what_it_did(world, tmp_path, no_jobs, monkeypatch):
+    folder = copy_of(world, "labels", "command-signals")
+    monkeypatch.setattr(cli, "carry_out", lambda *_, **__: FINISHED)
+    before = [signal.getsignal(number) for number in cli.SIGNALS]
+    assert main(["export", folder.name, "--onnx", "--to", str(tmp_path)]) == FINISHED
+    assert [signal.getsignal(number) for number in cli.SIGNALS] == before
+
+
+def test_the_command_that_fails_says_why(world, tmp_path, no_jobs, capsys):
+    folder = copy_of(world, "labels", "command-fails")
+    without_texts(folder, world)
+    assert main(["export", folder.name, "--onnx", "--to", str(tmp_path)]) == FAILED
+    assert "gone.csv" in capsys.readouterr().err and listing(tmp_path) == [] and not jobs.folders_in(jobs_root())
+
+
+def test_the_command_refuses_a_run_that_has_not_finished_at_once(world, tmp_path, no_jobs, capsys):
+    folder = copy_of(world, "labels", "command-unfinished")
+    runs.write_status(folder, runs.Status("stopped", "Stopped by you."))
+    assert main(["export", folder.name, "--onnx", "--to", str(tmp_path)]) == FAILED
+    assert "The run is stopped; only the student of a finished run" in capsys.readouterr().err
+    assert not jobs.folders_in(jobs_root())
+
+
 def panel(folder: Path) -> AppTest:
     script = f"""
 from pathlib import Path
@@ -413,6 +468,8 @@ def test_made_and_downloaded_in_a_browser(world, start_server, page):
     folder = copy_of(world, "labels", "20261122-120000-ab12")
     visit(page, f"{start_server(home=world).url}/runs?run={folder.name}")
     page.get_by_role("button", name="Make the ONNX files").click()
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Make the ONNX files").click()
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
     expect(page.get_by_role("button", name="Download ONNX, 8-bit")).to_be_visible(timeout=90_000)
     assert read_forms(folder) is not None
@@ -425,23 +482,78 @@ def test_made_and_downloaded_in_a_browser(world, start_server, page):
     assert b"The exported files" in Path(download.value.path()).read_bytes()
 
 
-def test_a_cancelled_job_leaves_nothing_behind(world):
+def test_a_job_cancelled_in_the_middle_of_the_exporter_leaves_nothing_behind(world, no_jobs, monkeypatch):
     folder = copy_of(world, "labels", "cancelled")
-    before = listing(folder)
+    before, deadline = listing(folder), time.monotonic() + 60
+
+    def write_for_ever(_model, to):
+        """As torch's exporter: long, never asks whether it should stop, and passes over errors."""
+        to.write_bytes(b"half")
+        job.stop(folder)
+        while time.monotonic() < deadline:
+            with contextlib.suppress(Exception):
+                hash(to)
+
+    monkeypatch.setattr(convert, "write_onnx", write_for_ever)
+    mine = job.start(folder)
+    assert kinds.carry_out(mine) == "stopped"
+    assert jobs.read_status(mine).sentence == "Stopped by you. Nothing was kept." and job.status_of(folder) is None
+    assert listing(folder) == before and not list(folder.glob(".export*"))
+    assert jobs.state_of(job.start(folder)) == "queued", "it can begin again"
+
+
+def test_a_job_cancelled_before_its_turn_never_begins(world, no_jobs):
+    folder = copy_of(world, "labels", "cancelled-early")
+    mine = job.start(folder)
+    job.stop(folder)
+    assert jobs.state_of(mine) == "stopped" and job.status_of(folder) is None
     job.start(folder)
-    current = job.of(folder)
-    job.cancel(folder)
-    assert current.wait(60) and job.of(folder) is None
-    assert [name for name in listing(folder) if name != LOCK] == before
+    assert jobs.state_of(mine) == "queued"
 
 
-def test_what_went_wrong_is_said_on_the_page_and_it_can_be_tried_again(world):
-    folder = copy_of(world, "labels", "page-fails")
+def without_texts(folder: Path, world: Path) -> None:
+    """The run's settings name texts that are no longer there."""
     settings = runs.read_settings(folder).model_dump(mode="json")
     settings["data"]["path"] = str(world / "gone.csv")
     write_json(folder / "config.json", settings)
-    job.start(folder)
-    job.of(folder).wait(90)
+
+
+def test_what_went_wrong_is_said_on_the_page_and_it_can_be_tried_again(world, no_jobs):
+    folder = copy_of(world, "labels", "page-fails")
+    without_texts(folder, world)
+    assert kinds.carry_out(job.start(folder)) == "failed"
     at = panel(folder)
     assert "The ONNX files were not made. There is no file" in words(at).replace("\\", "") and "gone" in words(at)
-    assert at.button(key="export-make")
+    at.button(key="export-make").click().run()
+    assert job.status_of(folder).state == "queued" and "Waiting for its turn" in words(at)
+    at.button(key="export-cancel").click().run()
+    assert job.status_of(folder) is None and at.button(key="export-make")
+
+
+def test_a_killed_job_says_so_on_the_page_and_can_be_tried_again(world, no_jobs):
+    folder = copy_of(world, "labels", "page-killed")
+    mine = job.start(folder)
+    gone = of_folder(this_process(), mine) | {"started": "1"}
+    jobs.write_status(mine, jobs.Status("running", "Writing the ONNX file.", owner=gone))
+    at = panel(folder)
+    assert "The ONNX files were not made. The process that worked on it ended" in words(at).replace("\\", "")
+    at.button(key="export-make").click().run()
+    assert job.status_of(folder).state == "queued"
+
+
+def test_what_once_went_wrong_is_not_said_of_files_that_are_there(made, no_jobs):
+    """A terminal has made them since."""
+    jobs.write_status(job.start(made), jobs.Status("failed", "There is no file."))
+    assert job.status_of(made).state == "failed" and "were not made" not in words(panel(made))
+
+
+def test_a_full_disk_is_said_when_it_cannot_be_begun(world, no_jobs, monkeypatch):
+    folder = copy_of(world, "labels", "page-full")
+
+    def full(*_args, **_options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    at = panel(folder)
+    monkeypatch.setattr(jobs, "create", full)
+    at.button(key="export-make").click().run()
+    assert not at.exception and "No space left on device" in words(at)
