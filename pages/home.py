@@ -12,6 +12,7 @@ from core.data.bundle import missing_assets
 from core.errors import DistilleryError
 from core.runs import folder as runs
 from core.runs.about import run_name
+from core.runs.results import Results
 from pages.ui.origin import measured_badge, paper_badge
 from pages.ui.result import read_result
 from pages.ui.stacks import show_distillation
@@ -19,6 +20,8 @@ from pages.ui.text import as_label
 from pages.ui.watch import DEMO_STARTED, submit
 
 DEMO_RUN = "demo-run-id"
+SHOWN = 3
+"""So many of the newest results."""
 
 
 def start_demo(run_id: str) -> None:
@@ -41,19 +44,23 @@ def show_promises() -> None:
 def show_measured() -> None:
     """The newest finished runs of this machine."""
     st.subheader("What this machine has measured")
-    shown = 0
+    shown = unread = 0
     for folder in runs.list_runs():
+        if shown == SHOWN:
+            break
         try:
-            if shown < 3 and runs.read_status(folder).state == "finished":
+            if runs.read_status(folder).state == "finished":
                 _show_run(folder, read_result(folder))
                 shown += 1
         except DistilleryError:
-            continue  # broken runs are listed, with their cause, on the page of all runs
+            unread += 1
     if not shown:
         st.caption("Nothing yet. Start the demo: its numbers will stand here, beside the paper's.")
+    if unread:
+        st.caption(f"{unread} {numbers.plural('run', unread)} cannot be read. The Runs page lists each with its cause.")
 
 
-def _show_run(folder: Path, results: dict) -> None:
+def _show_run(folder: Path, results: Results) -> None:
     metric = results["metric"]
     scores = {model: numbers.score(results[model]["score"], metric) for model in ("student", "teacher")}
     with st.container(border=True, horizontal=True, vertical_alignment="center"):

@@ -7,8 +7,8 @@ from pathlib import Path
 from core import libraries
 from core.jobs.folder import Status
 from core.jobs.reporter import Reporter
+from core.persisted import write_kept
 from core.runs import folder as runs
-from core.storage import write_json
 
 SCORED = "Finished: every model is measured on every task."
 
@@ -27,7 +27,7 @@ def score(folder: Path, reporter: Reporter) -> str:
 
         with FolderRecorder(reporter, rewind(folder, settings)) as recorder:
             results = run_job(settings, folder, recorder)
-        write_json(folder / "results.json", results)
+        write_kept(folder / "results.json", results)
     return SCORED
 
 

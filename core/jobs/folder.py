@@ -39,6 +39,9 @@ MOST_STEPS = 10**12
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 """What a new job may be called. A person may rename its folder to anything that the system takes."""
 
+MISNAMED = "The name of its folder holds what is no UTF-8 text or cannot be shown. Rename the folder or delete it here."
+_UNWRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
 
 @dataclass(frozen=True)
 class Status:
@@ -84,6 +87,9 @@ def new_id() -> str:
 def existing(root: Path, name: str, kind: str) -> Path:
     """The folder of a job that exists. Raises BrokenRun for anything that is no folder directly below `root`."""
     folder = root / name
+    if "\\" in name and not os.path.isdir(folder):
+        name = next((path.name for path in folders_in(root, misnamed=True) if id_of(path) == name), name)
+        folder = root / name
     try:
         found = bool(name) and not name.startswith(".") and Path(name).name == name and folder.is_dir()
     except (OSError, ValueError):
@@ -152,11 +158,17 @@ def queued(sentence: str, owner: Owner | None) -> Status:
     return Status("queued", sentence, owner=owner, queued_at=time.time())
 
 
-def folders_in(root: Path) -> list[Path]:
-    """Folders of all jobs below `root`, newest first."""
+def folders_in(root: Path, misnamed: bool = False) -> list[Path]:
+    """Folders of all jobs below `root`, newest first: those with a name that can be shown, or the `misnamed` ones."""
+    named = (path for path in root.iterdir() if bool(_UNWRITABLE.search(path.name)) == misnamed)
     # os.path: a link that may not even be followed is no job, and no reason to show none.
-    found = (path for path in root.iterdir() if not path.name.startswith(".") and os.path.isdir(path))
-    return sorted(found, key=lambda path: path.name, reverse=True)
+    folders = (path for path in named if not path.name.startswith(".") and os.path.isdir(path))
+    return sorted(folders, key=lambda path: path.name, reverse=True)
+
+
+def id_of(folder: Path) -> str:
+    """The id of a job: its folder's name, with what cannot be written on a page as Python escapes it."""
+    return _UNWRITABLE.sub(lambda match: ascii(match[0])[1:-1], folder.name)
 
 
 def read_status(folder: Path) -> Status:
@@ -178,7 +190,8 @@ def written_status(folder: Path) -> Status:
     try:
         return Status(**raw)
     except (TypeError, ValueError) as error:
-        raise BrokenRun(f"{where(folder / 'status.json')} does not look like a status file: {error}.") from error
+        file = where(folder / "status.json")
+        raise BrokenRun(f"{file} does not look like a status file: {str(error)[:300]}.") from error
 
 
 def state_of(folder: Path) -> State | None:

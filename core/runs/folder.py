@@ -19,12 +19,14 @@ from core.config import Settings
 from core.glue.settings import GlueSettings, parse_glue
 from core.jobs.folder import ACTIVE as ACTIVE
 from core.jobs.folder import ENDED as ENDED
+from core.jobs.folder import MISNAMED as MISNAMED
 from core.jobs.folder import NAME as NAME
 from core.jobs.folder import RESUMABLE as RESUMABLE
 from core.jobs.folder import State as State
 from core.jobs.folder import Status as Status
 from core.jobs.folder import append_log as append_log
 from core.jobs.folder import create, existing, folders_in, new_id
+from core.jobs.folder import id_of as id_of
 from core.jobs.folder import read_status as read_status
 from core.jobs.folder import request_stop as request_stop
 from core.jobs.folder import stop_requested as stop_requested
@@ -70,13 +72,23 @@ def create_job(settings: GlueSettings, job_id: str, owner: Owner | None = None) 
 
 
 def list_runs() -> list[Path]:
-    """Folders of all runs, newest first."""
+    """Folders of all runs, newest first, without those of `misnamed_runs`."""
     return folders_in(runs_root())
 
 
 def list_jobs() -> list[Path]:
-    """Folders of all GLUE jobs, newest first."""
+    """Folders of all GLUE jobs, newest first, without those of `misnamed_jobs`."""
     return folders_in(scores_root())
+
+
+def misnamed_runs() -> list[Path]:
+    """Folders among the runs whose names cannot be written on a page: all that can be done is to rename or delete."""
+    return folders_in(runs_root(), misnamed=True)
+
+
+def misnamed_jobs() -> list[Path]:
+    """The same among the GLUE jobs."""
+    return folders_in(scores_root(), misnamed=True)
 
 
 def is_job(folder: Path) -> bool:

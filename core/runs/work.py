@@ -13,9 +13,10 @@ from core.errors import DistilleryError
 from core.jobs.events import read_events
 from core.jobs.folder import Status
 from core.jobs.reporter import Reporter
+from core.persisted import write_kept
 from core.runs import folder as runs
 from core.runs.tensorboard import refresh_tensorboard
-from core.storage import cache_root, write_json
+from core.storage import cache_root
 
 if TYPE_CHECKING:
     from core.estimate import Plan
@@ -63,7 +64,7 @@ def _train(folder: Path, settings: Settings, reporter: Reporter) -> None:
     # A run that was cut off behind its teacher's stage finds the teacher that it has taught itself.
     taught = any(event.get("stage") == "teacher" for event in read_events(folder / "metrics.jsonl", kind="stage")[0])
     results["teacher_from_cache"] = results["teacher_from_cache"] and not taught
-    write_json(folder / "results.json", results)
+    write_kept(folder / "results.json", results)
     if not resumed:
         _remember_pace(settings, predicted, results)
 
