@@ -484,7 +484,7 @@ def test_made_and_downloaded_in_a_browser(world, start_server, page):
 
 def test_a_job_cancelled_in_the_middle_of_the_exporter_leaves_nothing_behind(world, no_jobs, monkeypatch):
     folder = copy_of(world, "labels", "cancelled")
-    before, deadline = listing(folder), time.monotonic() + 60
+    before, deadline, came_to_its_end = listing(folder), time.monotonic() + 60, []
 
     def write_for_ever(_model, to):
         """As torch's exporter: long, never asks whether it should stop, and passes over errors."""
@@ -493,10 +493,11 @@ def test_a_job_cancelled_in_the_middle_of_the_exporter_leaves_nothing_behind(wor
         while time.monotonic() < deadline:
             with contextlib.suppress(Exception):
                 hash(to)
+        came_to_its_end.append(to)
 
     monkeypatch.setattr(convert, "write_onnx", write_for_ever)
     mine = job.start(folder)
-    assert kinds.carry_out(mine) == "stopped"
+    assert kinds.carry_out(mine) == "stopped" and not came_to_its_end
     assert jobs.read_status(mine).sentence == "Stopped by you. Nothing was kept." and job.status_of(folder) is None
     assert listing(folder) == before and not list(folder.glob(".export*"))
     assert jobs.state_of(job.start(folder)) == "queued", "it can begin again"
