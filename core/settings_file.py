@@ -17,7 +17,9 @@ from pydantic import BaseModel, ValidationError
 
 from core.config import Settings, bounds
 from core.errors import DistilleryError
+from core.persisted import without_format
 from core.plain_file import NotPlain, open_plain_file
+from core.storage import BrokenRun
 
 Kind = TypeVar("Kind", bound=BaseModel)
 
@@ -77,7 +79,11 @@ def read_settings_file(path: Path) -> Settings:
             content = file.read(MAX_FILE_BYTES + 1)
         if len(content) > MAX_FILE_BYTES:
             raise SettingsError({"": f"{path} is larger than 1 MB, so it is not a settings file."})
-        return parse_settings(json.loads(content.decode("utf-8-sig"), object_pairs_hook=_no_duplicates))
+        raw = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_no_duplicates)
+        # The frozen settings of a run are such a file too, and say their format.
+        return parse_settings(without_format(raw, str(path)) if isinstance(raw, dict) else raw)
+    except BrokenRun as error:
+        raise SettingsError({"": str(error)}) from None
     except NotPlain as error:
         raise SettingsError({"": f"{path} cannot be read: {error}."}) from None
     except OSError as error:

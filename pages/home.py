@@ -19,6 +19,8 @@ from pages.ui.text import as_label
 from pages.ui.watch import DEMO_STARTED, submit
 
 DEMO_RUN = "demo-run-id"
+SHOWN = 3
+"""So many of the newest results."""
 
 
 def start_demo(run_id: str) -> None:
@@ -41,16 +43,20 @@ def show_promises() -> None:
 def show_measured() -> None:
     """The newest finished runs of this machine."""
     st.subheader("What this machine has measured")
-    shown = 0
+    shown = unread = 0
     for folder in runs.list_runs():
+        if shown == SHOWN:
+            break
         try:
-            if shown < 3 and runs.read_status(folder).state == "finished":
+            if runs.read_status(folder).state == "finished":
                 _show_run(folder, read_result(folder))
                 shown += 1
         except DistilleryError:
-            continue  # broken runs are listed, with their cause, on the page of all runs
+            unread += 1
     if not shown:
         st.caption("Nothing yet. Start the demo: its numbers will stand here, beside the paper's.")
+    if unread:
+        st.caption(f"{unread} {numbers.plural('run', unread)} cannot be read. The Runs page lists each with its cause.")
 
 
 def _show_run(folder: Path, results: dict) -> None:

@@ -112,12 +112,11 @@ def elsewhere(run: MeasuredRun) -> list[str]:
     """What was measured of this run on other machines or with other versions, which is never mixed with this one."""
     try:
         folder = runs.run_folder(run.run_id)
-        found = list(others(folder, weights_of(folder)))
+        found, problems = others(folder, weights_of(folder))
     except DistilleryError:
         return []
-    return [
-        f"Measured before, on another machine or with other versions or weights: {on_what(each)}." for each in found
-    ]
+    before = "Measured before, on another machine or with other versions or weights"
+    return [*(f"{before}: {on_what(each)}." for each in found), *problems]
 
 
 def missing(run_id: str, measurement: Measurement) -> list[str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from core.glue.cells import Cell, read_cells
 from core.glue.pooling import ZERO_SHOT, Pooled, Scores, number_beside
 from core.glue.table import UNKNOWN, Value, one_line
+from core.persisted import is_there
 from core.runs import folder as runs
+from core.runs.results import FILE, MODELS, Results, read_result
 
 HEADER = ("task", "model", "score", "metric", "majority", "kept", "split", "seeds")
 
@@ -21,9 +22,9 @@ def report(folder: Path) -> None:
         if cells:
             print("\n".join(score_lines(cells)))
         return
-    results = runs.read_results(folder)
-    if results:
-        for sentence in (_in_one_line(results), *results["notes"]):
+    if is_there(folder / FILE):
+        results = read_result(folder)
+        for sentence in (_in_one_line(results), *results.get("notes", [])):
             print(sentence)
 
 
@@ -87,9 +88,9 @@ def _points(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:.1f}"
 
 
-def _in_one_line(results: dict[str, Any]) -> str:
+def _in_one_line(results: Results) -> str:
     metric = results["metric"]
-    scores = {model: _score(results[model]["score"], metric) for model in ("teacher", "student")}
+    scores = {model: _score(results[model]["score"], metric) for model in MODELS}
     kept = "" if results["kept"] is None else f" ({results['kept']:.1%} kept)"
     majority = "" if results["majority"] is None else f", majority {_score(results['majority'], metric)}"
     return (

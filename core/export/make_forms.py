@@ -22,9 +22,9 @@ from core import libraries
 from core.errors import DistilleryError
 from core.export.onnx_forms import FILES, FOLDER, MANIFEST, content_sha256, read_forms
 from core.models.folder import WEIGHTS
+from core.persisted import write_kept
 from core.runs import folder as runs
 from core.runs import worker
-from core.storage import write_json
 
 if TYPE_CHECKING:
     from core.export.held_out import HeldOut
@@ -57,7 +57,7 @@ def _make(folder: Path, tell: Tell) -> dict[str, Any]:
     try:
         building.mkdir(mode=0o700)
         made = _build(folder, building, tell)
-        write_json(building / MANIFEST, made)
+        write_kept(building / MANIFEST, made)
         # No student changes here, so nothing is lost where somebody looks between these two lines.
         shutil.rmtree(folder / FOLDER, ignore_errors=True)
         building.rename(folder / FOLDER)

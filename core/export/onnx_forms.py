@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, NotRequired, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+# Until Python 3.12 pydantic takes only these.
+from typing_extensions import TypedDict
+
 from core.models.folder import WEIGHTS, file_sha256
-from core.storage import BrokenRun, is_number, read_json
+from core.persisted import Amount, Count, Moment, Positive, Score, Some, Text, read_as
+from core.storage import BrokenRun
 
 Form = Literal["onnx", "int8"]
 """The student as an ONNX file in 32-bit numbers, and with the weights of its layers in 8-bit ones."""
@@ -22,6 +26,52 @@ FORMS: tuple[Form, ...] = get_args(Form)
 FILES: dict[Form, str] = {"onnx": "model.onnx", "int8": "model_int8.onnx"}
 FOLDER = "export"
 MANIFEST = "manifest.json"
+
+
+class StudentMeasured(TypedDict):
+    """The student itself, asked beside its exported forms; timed only where one of them passed its check."""
+
+    score: Score | None
+    ms_per_text: NotRequired[Positive]
+    times_as_fast: NotRequired[dict[Text, Positive]]
+
+
+class FormMeasured(TypedDict):
+    """One exported form. `times_as_fast` is by other form; `faster` is said of 8-bit weights alone."""
+
+    score: Score | None
+    largest_difference: Amount
+    agreement: Score | None
+    answers: Some
+    size_mb: Amount
+    ms_per_text: Positive
+    times_as_fast: dict[Text, Positive]
+    faster: NotRequired[bool]
+
+
+class MeasuredOn(TypedDict):
+    """On which texts the forms were measured, and with what."""
+
+    metric: Text
+    counted: Text
+    split: Text
+    texts: Count
+    all_texts: Count
+    timed_threads: Count
+    device: NotRequired[Text]
+    versions: NotRequired[dict[Text, Text]]
+
+
+class Made(TypedDict):
+    """export/manifest.json: the files by name with their SHA-256, what was measured, and why a form was refused."""
+
+    student_sha256: Text
+    files: dict[Text, Text]
+    forms: dict[Form, FormMeasured]
+    student: StudentMeasured | None
+    refused: dict[Form, Text]
+    measured_on: MeasuredOn
+    made_at: NotRequired[Moment]
 
 
 class OnnxModel:
@@ -58,41 +108,31 @@ def onnx_files(folder: Path) -> dict[Form, Path]:
     return {form: folder / FOLDER / FILES[form] for form in FORMS if made and form in made["forms"]}
 
 
-def read_forms(folder: Path) -> dict[str, Any] | None:
+def read_forms(folder: Path) -> Made | None:
     """What export/manifest.json says of the files that are there; None where they do not belong to this student.
 
     `forms` has an entry for each that passed its check: `largest_difference` from the student's logits, `agreement`,
     `score`, `ms_per_text`, `size_mb` and, by form, `times_as_fast`. `refused` says of the others why, in a sentence.
     """
+    path = folder / FOLDER / MANIFEST
     try:
-        made = read_json(folder / FOLDER / MANIFEST)
-        if made.get("student_sha256") != content_sha256(folder / "student" / WEIGHTS):
+        made = read_as(Made, path, "a list of exported files")
+        if made["student_sha256"] != content_sha256(folder / "student" / WEIGHTS):
             return None
-        files = made["files"]
-        if any(content_sha256(folder / FOLDER / FILES[form]) != files[FILES[form]] for form in made["forms"]):
+        if any(content_sha256(path.parent / FILES[form]) != made["files"][FILES[form]] for form in made["forms"]):
             return None
-        _check(made)
-    except (BrokenRun, OSError, KeyError, TypeError, AttributeError, ValueError):
+    except (BrokenRun, OSError, KeyError):
         return None
-    return made
+    return made if _is_whole(made) else None
 
 
-def _check(made: dict[str, Any]) -> None:
-    """Raise KeyError, TypeError, AttributeError or ValueError for what `make_forms` never writes."""
-    measured = [made["student"], *made["forms"].values()] if made["forms"] else []
-    for each in measured:
-        times = [each["ms_per_text"], *each["times_as_fast"].values()]
-        known = [each["score"]] if each["score"] is not None else []
-        if each is not made["student"]:
-            known += [each["largest_difference"], each["size_mb"], each["answers"]]
-            known += [each["agreement"]] if each["agreement"] is not None else []
-        if not all(map(is_number, (*times, *known))):
-            raise ValueError("numbers that are none")
-    where = made["measured_on"]
-    words = [where[name] for name in ("metric", "counted", "split")] + [*made["refused"].values()]
-    counts = [where[name] for name in ("texts", "all_texts", "timed_threads")]
-    if not all(isinstance(word, str) for word in words) or not all(type(count) is int for count in counts):
-        raise ValueError("words or counts that are none")
+def _is_whole(made: Made) -> bool:
+    """True if every form was timed beside those that its sentences name."""
+    if not made["forms"]:
+        return True
+    beside: dict[Form, set[str]] = {"onnx": {"torch"}, "int8": {"torch", "onnx"}}
+    timed = all(beside[form] <= set(measured["times_as_fast"]) for form, measured in made["forms"].items())
+    return timed and made["student"] is not None and made["student"].keys() >= {"ms_per_text", "times_as_fast"}
 
 
 def content_sha256(path: Path) -> str:

@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
-from core.glue.cells import Role, Way, cell_path
-from core.storage import BrokenRun, read_json, write_json
+from pydantic import Field
+
+from core.glue.cells import FileName, Role, Way, cell_path
+from core.persisted import Amount, Count, Some, Text, is_there, read_as, write_kept
 
 PLAN = "plan.json"
 CHECKPOINTS = "checkpoints"
+MOST_BYTES = 50_000_000
 TEACHERS = "teachers"
 """Below it the teachers of a second distillation wait for their students."""
 
@@ -25,15 +29,15 @@ class PlannedCell:
     `work` is about how many seconds it takes on the reference machine of `core/estimate.py`.
     """
 
-    model: str
+    model: FileName
     role: Role
-    title: str
-    task: str
-    seed: int
+    title: Text
+    task: FileName
+    seed: Count
     way: Way
-    first_step: int
-    steps: int
-    work: float
+    first_step: Count
+    steps: Some
+    work: Amount
 
     def path(self, job: Path) -> Path:
         """Where its score is going to be."""
@@ -61,7 +65,7 @@ class PlannedCell:
 class Plan:
     """The cells of a job in the order in which they are measured."""
 
-    cells: tuple[PlannedCell, ...]
+    cells: Annotated[tuple[PlannedCell, ...], Field(max_length=100_000)]
 
     @property
     def total_steps(self) -> int:
@@ -106,18 +110,14 @@ def in_order(cells: Sequence[PlannedCell]) -> Plan:
 
 def write_plan(job: Path, plan: Plan) -> None:
     """Keep the plan in the job's folder."""
-    write_json(job / PLAN, {"cells": [asdict(cell) for cell in plan.cells]})
+    write_kept(job / PLAN, {"cells": [asdict(cell) for cell in plan.cells]})
 
 
 def read_plan(job: Path) -> Plan | None:
     """The plan of a job, None while it has none. Raises BrokenRun if it cannot be read."""
-    if not (job / PLAN).exists():
+    if not is_there(job / PLAN):
         return None
-    raw = read_json(job / PLAN)
-    try:
-        return Plan(tuple(PlannedCell(**cell) for cell in raw["cells"]))
-    except (KeyError, TypeError) as error:
-        raise BrokenRun(f"{job.name}/{PLAN} does not look like a plan: {error}") from error
+    return read_as(Plan, job / PLAN, "a plan", most_bytes=MOST_BYTES)
 
 
 def resume_step(job: Path) -> int | None:

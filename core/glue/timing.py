@@ -21,21 +21,17 @@ from core.glue.entrants import Entrant
 from core.glue.fine_tuning import new_learner
 from core.glue.settings import GlueSettings
 from core.glue.tasks import TIMED, read_task
+from core.glue.timed import TIMING
 from core.models.size import size_of
+from core.persisted import write_kept
 from core.scoring.predict import inputs_of
-from core.storage import write_json
 
-TIMING = "timing.json"
 WARM_UP = 5
 SAY_EVERY = 250
 
 
 def time_models(settings: GlueSettings, entrants: Sequence[Entrant], job: Path, recorder: Recorder) -> None:
-    """Measure every model and keep it as the job's timing.json; nothing is done if that is there already.
-
-    Its `models` have `model`, `role`, `title`, `parameters` (in all), `encoder_parameters`, `embedding_parameters`,
-    `size_mb`, and `seconds` of one pass over all `pairs`, with `device`, `precision` and `threads`.
-    """
+    """Measure every model and keep it as the job's timing.json; nothing is done if that is there already."""
     if (job / TIMING).exists():
         return
     compute = Compute(torch.device("cpu"), "fp32", torch.get_num_threads())
@@ -52,7 +48,7 @@ def time_models(settings: GlueSettings, entrants: Sequence[Entrant], job: Path, 
         | same
         for one in entrants
     ]
-    write_json(job / TIMING, {"models": found, "task": TIMED, "split": texts.split, "versions": versions()})
+    write_kept(job / TIMING, {"models": found, "task": TIMED, "split": texts.split, "versions": versions()})
 
 
 @torch.inference_mode()

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from core.models.weights import ModelError, WeightsFile
+from core.plain_file import NotPlain, open_plain_file
 
 CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, VOCABULARY, MANIFEST = (
     "config.json",
@@ -134,10 +135,11 @@ class ModelFolder:
     def _check_link(self, path: Path, name: str) -> None:
         if not path.is_symlink():
             return
-        folder = self.path.resolve()
+        # Not Path.resolve, which has an error of its own for a link to itself.
+        folder = Path(os.path.realpath(self.path))
         # The Hub's cache keeps a model as <model>/snapshots/<revision>/ with links into <model>/blobs/.
         home = folder.parents[1] if folder.parent.name == "snapshots" else folder
-        if not path.resolve().is_relative_to(home):
+        if not Path(os.path.realpath(path)).is_relative_to(home):
             raise ModelError(f"{self.where(name)} is a link that leads out of the model's folder; copy the file there.")
 
     def _explain_missing_weights(self) -> None:
@@ -189,8 +191,12 @@ def saved_sha256(folder: Path) -> str:
 
 
 def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
+    """The SHA-256 of a file, in hexadecimal. Raises OSError, also for a pipe or a device, which might never end."""
+    try:
+        file = open_plain_file(path)
+    except NotPlain as error:
+        raise OSError(errno.EINVAL, str(error)) from error
+    with file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

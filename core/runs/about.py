@@ -9,8 +9,9 @@ from pathlib import Path
 
 from core.config import Settings
 from core.errors import DistilleryError
+from core.persisted import read_if_there, write_kept
 from core.runs import folder as runs
-from core.storage import BrokenRun, read_json, write_json
+from core.storage import BrokenRun, where
 
 FILE = "about.json"
 LONGEST_NAME = 80
@@ -38,13 +39,11 @@ class About:
 
 def read_about(folder: Path) -> About:
     """Name and notes of a run; empty ones if nobody has written any. Raises BrokenRun if the file cannot be read."""
-    if not (folder / FILE).exists():
-        return About()
-    raw = read_json(folder / FILE)
+    raw = read_if_there(folder / FILE)
     try:
-        return About(**raw)
+        return About(**raw or {})
     except (TypeError, ValueError) as error:
-        raise BrokenRun(f"{folder.name}/{FILE} does not look like a name and notes: {error}") from error
+        raise BrokenRun(f"{where(folder / FILE)} does not look like a name and notes: {str(error)[:300]}.") from error
 
 
 def write_about(folder: Path, name: str, notes: str) -> About:
@@ -56,7 +55,7 @@ def write_about(folder: Path, name: str, notes: str) -> About:
         about = About(" ".join(name.split()), notes.strip())
     except ValueError as error:
         raise DistilleryError(f"This cannot be kept: {error}. Change the text and save again.") from error
-    write_json(runs.run_folder(folder.name) / FILE, asdict(about))
+    write_kept(runs.run_folder(folder.name) / FILE, asdict(about))
     return about
 
 

@@ -9,9 +9,12 @@ from typing import Literal
 
 from core.config import GLUE_SOURCES, Settings
 from core.errors import DistilleryError
+from core.persisted import is_there, read_kept
 from core.runs import folder as runs
-from core.runs.about import run_name
-from core.storage import BrokenRun, read_json, teacher_model
+from core.runs.about import run_name, started
+from core.runs.results import FILE as RESULTS
+from core.runs.results import read_result
+from core.storage import BrokenRun, read_json, teacher_model, where
 
 Role = Literal["teacher", "student"]
 ROLES: tuple[Role, ...] = ("teacher", "student")
@@ -66,9 +69,11 @@ class UnusableRun:
 def comparable_runs() -> tuple[list[RunToCompare], list[UnusableRun]]:
     """The runs that can be compared and those that cannot: finished before unfinished, newest before older."""
     found = sorted(map(_describe, runs.list_runs()), key=lambda run: run.state != "finished")
+    ids = map(runs.id_of, runs.misnamed_runs())
+    misnamed = [UnusableRun(run_id, started(run_id), None, runs.MISNAMED) for run_id in ids]
     return (
         [run for run in found if isinstance(run, RunToCompare)],
-        [run for run in found if isinstance(run, UnusableRun)],
+        [*(run for run in found if isinstance(run, UnusableRun)), *misnamed],
     )
 
 
@@ -116,16 +121,14 @@ def _describe(folder: Path) -> RunToCompare | UnusableRun:
 
 
 def _kept(run_dir: Path) -> float | None:
-    results = runs.read_results(run_dir) or {}
-    kept = results.get("kept")
-    return float(kept) if isinstance(kept, (int, float)) else None
+    return read_result(run_dir)["kept"] if is_there(run_dir / RESULTS) else None
 
 
 def _teacher_folder(run_dir: Path) -> Path:
-    key = read_json(run_dir / "teacher.json").get("key")
+    key = read_kept(run_dir / "teacher.json").get("key")
     # The key becomes part of a path, and the file may come from somewhere else.
     if not isinstance(key, str) or not _TEACHER_KEY.fullmatch(key):
-        raise BrokenRun(f"{run_dir.name}/teacher.json does not name a teacher.")
+        raise BrokenRun(f"{where(run_dir / 'teacher.json')} does not name a teacher.")
     folder = teacher_model(key)
     if not folder.is_dir():
         raise DistilleryError(

@@ -12,9 +12,20 @@ import os
 from pathlib import Path
 from typing import Any
 
-from core.storage import parse_json
+from core.storage import BrokenRun, open_plain, parse_json, where
 
 Event = dict[str, Any]
+
+MOST_BYTES = 1_000_000_000
+"""So much of a file is read at once: five million steps."""
+
+NUMBERS = frozenset(
+    ("elapsed_s", "lr", "loss", "soft", "hard", "cosine", "score", "agreement", "teacher_score", "majority")
+)
+COUNTS = frozenset(("step", "total_steps", "sentences"))
+WORDS = frozenset(("event", "stage", "metric"))
+MOST, LONGEST_WORD = 10**15, 100
+"""Beyond, sums and quotients leave what numbers can hold, and nothing here is called so."""
 
 
 class EventWriter:
@@ -43,14 +54,19 @@ def read_events(path: Path, since: int = 0, kind: str = "") -> tuple[list[Event]
     """Events that begin at or after byte `since`, and the byte offset behind the last complete line.
 
     With a `kind` only events of that kind; most lines are steps, and are then not even parsed. A missing file has no
-    events. A line that is not a JSON object is passed over: it is what a full disk leaves.
+    events. A line that is not a JSON object is passed over: it is what a full disk leaves. Of more than MOST_BYTES the
+    rest is for the next question.
+
+    Raises BrokenRun, naming the file, if it is none or cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             file.seek(since)
-            data = file.read()
+            data = file.read(MOST_BYTES)
     except FileNotFoundError:
         return [], since
+    except OSError as error:
+        raise BrokenRun(f"{where(path)} cannot be read: {error.strerror}.") from error
     whole = data[: data.rfind(b"\n") + 1]
     lines = (line for line in whole.splitlines() if kind.encode() in line)
     events = (event for line in lines if (event := parse_event(line)) is not None)
@@ -58,12 +74,29 @@ def read_events(path: Path, since: int = 0, kind: str = "") -> tuple[list[Event]
 
 
 def parse_event(line: bytes) -> Event | None:
-    """One line of the file; None if it is not a JSON object."""
+    """One line of the file, without the fields that are not what they are called; None if it is not a JSON object."""
     try:
         event = parse_json(line)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
-    return event if isinstance(event, dict) else None
+    return {name: value for name, value in event.items() if _fits(name, value)} if isinstance(event, dict) else None
+
+
+def _fits(name: str, value: Any) -> bool:
+    """True for a value that EventWriter could have been given under this name, and for every name that is not known."""
+    if name in NUMBERS:
+        return value is None or _is_moderate(value)
+    if name in COUNTS:
+        return type(value) is int and 0 <= value <= MOST
+    if name in WORDS:
+        return isinstance(value, str) and len(value) <= LONGEST_WORD
+    if name == "weights":
+        return isinstance(value, dict) and all(map(_is_moderate, value.values()))
+    return True
+
+
+def _is_moderate(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and -MOST <= value <= MOST
 
 
 def _finite(value: Any) -> Any:

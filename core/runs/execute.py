@@ -20,12 +20,13 @@ from core.config import Settings
 from core.errors import DistilleryError
 from core.failures import why_it_failed
 from core.glue.settings import GlueSettings
+from core.persisted import write_kept
 from core.runs import folder as runs
 from core.runs.events import read_events
 from core.runs.owner import this_process
 from core.runs.resume import rewind
 from core.runs.tensorboard import refresh_tensorboard
-from core.storage import cache_root, write_json
+from core.storage import cache_root
 
 if TYPE_CHECKING:
     from core.distill.recorder import Recorder
@@ -121,7 +122,7 @@ def _train(folder: Path, settings: Settings, recorder: Recorder) -> str:
     # A run that was cut off behind its teacher's stage finds the teacher that it has taught itself.
     taught = any(event.get("stage") == "teacher" for event in read_events(folder / "metrics.jsonl", kind="stage")[0])
     results["teacher_from_cache"] = results["teacher_from_cache"] and not taught
-    write_json(folder / "results.json", results)
+    write_kept(folder / "results.json", results)
     # Only now: until the results are on the disk the checkpoints are what the run can go on from.
     shutil.rmtree(checkpoints, ignore_errors=True)
     if not resumed:
@@ -132,7 +133,7 @@ def _train(folder: Path, settings: Settings, recorder: Recorder) -> str:
 def _score(folder: Path, settings: GlueSettings, recorder: FolderRecorder) -> str:
     from core.glue.job import run_job
 
-    write_json(folder / "results.json", run_job(settings, folder, recorder))
+    write_kept(folder / "results.json", run_job(settings, folder, recorder))
     return SCORED
 
 

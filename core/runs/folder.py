@@ -40,6 +40,9 @@ MOST_STEPS = 10**12
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 """What a new run may be called. A person may rename its folder to anything that the system takes."""
 
+MISNAMED = "The name of its folder holds what is no UTF-8 text or cannot be shown. Rename the folder or delete it here."
+_UNWRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
 
 @dataclass(frozen=True)
 class Status:
@@ -103,13 +106,28 @@ def create_job(settings: GlueSettings, job_id: str, owner: dict[str, Any] | None
 
 
 def list_runs() -> list[Path]:
-    """Folders of all runs, newest first."""
-    return _folders_in(runs_root())
+    """Folders of all runs, newest first, without those of `misnamed_runs`."""
+    return _folders_in(runs_root(), misnamed=False)
 
 
 def list_jobs() -> list[Path]:
-    """Folders of all GLUE jobs, newest first."""
-    return _folders_in(scores_root())
+    """Folders of all GLUE jobs, newest first, without those of `misnamed_jobs`."""
+    return _folders_in(scores_root(), misnamed=False)
+
+
+def misnamed_runs() -> list[Path]:
+    """Folders among the runs whose names cannot be written on a page: all that can be done is to rename or delete."""
+    return _folders_in(runs_root(), misnamed=True)
+
+
+def misnamed_jobs() -> list[Path]:
+    """The same among the GLUE jobs."""
+    return _folders_in(scores_root(), misnamed=True)
+
+
+def id_of(folder: Path) -> str:
+    """The id of a run or job: its folder's name, with what cannot be written on a page as Python escapes it."""
+    return _UNWRITABLE.sub(lambda match: ascii(match[0])[1:-1], folder.name)
 
 
 def is_job(folder: Path) -> bool:
@@ -142,7 +160,9 @@ def read_status(folder: Path) -> Status:
     try:
         status = Status(**raw)
     except (TypeError, ValueError) as error:
-        raise BrokenRun(f"{where(folder / 'status.json')} does not look like a status file: {error}.") from error
+        raise BrokenRun(
+            f"{where(folder / 'status.json')} does not look like a status file: {str(error)[:300]}."
+        ) from error
     waiting_for_nobody = status.state == "queued" and status.owner is None
     if status.state in ENDED or waiting_for_nobody or owners.is_alive(status.owner):
         return _stopping(folder, status)
@@ -183,6 +203,9 @@ def append_log(folder: Path, text: str) -> None:
 
 def _existing(root: Path, name: str, kind: str) -> Path:
     folder = root / name
+    if "\\" in name and not os.path.isdir(folder):
+        name = next((path.name for path in _folders_in(root, misnamed=True) if id_of(path) == name), name)
+        folder = root / name
     try:
         found = bool(name) and not name.startswith(".") and Path(name).name == name and folder.is_dir()
     except OSError:
@@ -212,9 +235,10 @@ def _create(
     return final
 
 
-def _folders_in(root: Path) -> list[Path]:
+def _folders_in(root: Path, misnamed: bool) -> list[Path]:
+    named = (path for path in root.iterdir() if bool(_UNWRITABLE.search(path.name)) == misnamed)
     # os.path: a link that may not even be followed is no run, and no reason to show none.
-    folders = (path for path in root.iterdir() if not path.name.startswith(".") and os.path.isdir(path))
+    folders = (path for path in named if not path.name.startswith(".") and os.path.isdir(path))
     return sorted(folders, key=lambda path: path.name, reverse=True)
 
 

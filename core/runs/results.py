@@ -1,52 +1,81 @@
-"""results.json as the pages read it: complete, or refused with a sentence."""
+"""results.json as pages, card and terminal read it: complete and of the right types, or refused with a sentence."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal, NotRequired
 
+from pydantic import Field
+
+# Until Python 3.12 pydantic takes only these.
+from typing_extensions import TypedDict
+
+from core.persisted import Amount, Count, Positive, Score, Some, Text, checked
 from core.runs.folder import BrokenRun, read_results
-from core.storage import is_number
+from core.storage import where
 
-MODELS = ("teacher", "student")
-FACTS = ("seed", "teacher_from_cache")
-METRICS = ("accuracy", "masked-word accuracy", "correlation")
-COUNTED = ("sentences", "pairs", "masked words")
-COMPUTE = ("device", "precision", "threads")
-DIVIDED_BY = ("parameters", "encoder_parameters", "ms_per_sentence")
+Role = Literal["teacher", "student"]
+MODELS: tuple[Role, ...] = ("teacher", "student")
+
+FILE = "results.json"
 
 
-def read_result(folder: Path) -> dict[str, Any]:
-    """What a finished run measured. Raises BrokenRun if the file is missing or lacks what the pages show.
+class ModelResult(TypedDict):
+    """What was measured of one model. `score` is None where it is undefined."""
 
-    `majority`, `kept`, `agreement` and the scores may be None: measured, but undefined.
+    score: Score | None
+    parameters: Some
+    encoder_parameters: Some
+    size_mb: Amount
+    ms_per_sentence: Positive
+
+
+class Compute(TypedDict):
+    """What computed."""
+
+    device: Text
+    precision: Text
+    threads: Count
+
+
+class Results(TypedDict):
+    """What a finished run measured. `majority`, `kept`, `agreement` and the scores are None where they are undefined.
+
+    `majority` is the score of always giving the most frequent answer, `kept` the student's as a share of its teacher's.
     """
-    results = read_results(folder)
-    if results is None:
-        raise BrokenRun(f"{folder.name}/results.json is missing, although the run has finished.")
-    if not _is_complete(results):
-        raise BrokenRun(f"{folder.name}/results.json does not look like the result of a run.")
+
+    teacher: ModelResult
+    student: ModelResult
+    metric: Literal["accuracy", "masked-word accuracy", "correlation"]
+    counted: Literal["sentences", "pairs", "masked words"]
+    split: Text
+    examples: Some
+    majority: Score | None
+    kept: Annotated[float, Field(ge=-1e6, le=1e6)] | None
+    agreement: Score | None
+    seed: int
+    teacher_from_cache: bool
+    elapsed_s: Amount
+    compute: Compute
+    notes: NotRequired[Annotated[list[Text], Field(max_length=1_000)]]
+    versions: NotRequired[dict[str, Text]]
+    objective: NotRequired[Text]
+
+
+def read_result(folder: Path) -> Results:
+    """What a finished run measured. Raises BrokenRun if the file is missing or lacks what the pages show."""
+    raw = read_results(folder)
+    if raw is None:
+        raise BrokenRun(f"{where(folder / FILE)} is missing, although the run has finished.")
+    results = checked(Results, raw, folder / FILE, "the result of a run")
+    if results["metric"] != "correlation" and not _are_shares(results):
+        raise BrokenRun(
+            f"{where(folder / FILE)} does not look like the result of a run: a share is not between 0 and 1."
+        )
     return results
 
 
-def _is_complete(results: dict[str, Any]) -> bool:
-    teacher, student = results.get("teacher"), results.get("student")
-    if not (isinstance(teacher, dict) and isinstance(student, dict)):
-        return False
-    measured = [results.get("elapsed_s"), *(model.get("size_mb") for model in (teacher, student))]
-    perhaps = [results.get(name, "missing") for name in ("majority", "kept", "agreement")]
-    perhaps += [model.get("score", "missing") for model in (teacher, student)]
-    positive = [results.get("examples"), *(model.get(name) for model in (teacher, student) for name in DIVIDED_BY)]
-    notes, compute = results.get("notes", []), results.get("compute")
-    return (
-        all(name in results for name in FACTS)
-        and (results.get("metric") in METRICS and results.get("counted") in COUNTED)
-        and isinstance(results.get("split"), str)
-        and isinstance(compute, dict)
-        and all(name in compute for name in COMPUTE)
-        and isinstance(notes, list)
-        and all(isinstance(note, str) for note in notes)
-        and all(is_number(value) for value in measured)
-        and all(value is None or is_number(value) for value in perhaps)
-        and all(is_number(value) and value > 0 for value in positive)
-    )
+def _are_shares(results: Results) -> bool:
+    """True if what counts right answers lies between none and all of them."""
+    shares = (results["majority"], results["agreement"], *(results[role]["score"] for role in MODELS))
+    return all(share is None or 0 <= share <= 1 for share in shares)

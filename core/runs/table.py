@@ -6,6 +6,7 @@ have changed is remembered by the files' times and sizes; whether a run still li
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,14 @@ from typing import Any
 
 from core.config import Settings
 from core.errors import DistilleryError
+from core.persisted import is_there
 from core.runs import folder as runs
-from core.runs.about import FILE, read_about, run_name
+from core.runs.about import FILE, read_about, run_name, started
 from core.runs.disk import size_mb
 from core.runs.events import parse_event
-from core.runs.results import read_result
-from core.storage import is_number
+from core.runs.results import FILE as RESULTS
+from core.runs.results import Results, read_result
+from core.storage import is_number, open_plain, where
 
 POINTS = 40
 """Most points of a loss in short."""
@@ -45,7 +48,7 @@ class RunRow:
     state: runs.State | None
     sentence: str
     settings: Settings | None
-    results: dict[str, Any] | None
+    results: Results | None
     loss: tuple[float, ...]
     size_mb: float
     problem: str = ""
@@ -56,7 +59,7 @@ class _Files:
     """What a run's files said when they were last read."""
 
     settings: Settings | None
-    results: dict[str, Any] | None
+    results: Results | None
     notes: str
     loss: tuple[float, ...]
     problem: str
@@ -66,15 +69,23 @@ _remembered: dict[Path, tuple[tuple[Any, ...], _Files]] = {}
 
 
 def list_rows() -> list[RunRow]:
-    """Every run, newest first, the broken ones with their cause."""
+    """Every run, newest first, the broken ones with their cause; folders whose names cannot be shown come last."""
     folders = runs.list_runs()
     for folder in set(_remembered).difference(folders):
         _remembered.pop(folder, None)
-    return [row_of(folder) for folder in folders]
+    return [*map(row_of, folders), *map(_misnamed, runs.misnamed_runs())]
+
+
+def _misnamed(folder: Path) -> RunRow:
+    """A folder that nothing can be read of on a page, because no page could say what is read."""
+    run_id = runs.id_of(folder)
+    return RunRow(run_id, started(run_id), "", None, "", None, None, (), size_mb(folder), runs.MISNAMED)
 
 
 def row_of(folder: Path) -> RunRow:
     """One run as the list shows it; never raises for what a folder holds."""
+    if runs.id_of(folder) != folder.name:
+        return _misnamed(folder)
     files, status, problem = _read(folder), None, ""
     try:
         status = runs.read_status(folder)
@@ -82,7 +93,7 @@ def row_of(folder: Path) -> RunRow:
         problem = str(error)
     finished = status is not None and status.state == "finished"
     if finished and files.results is None and not files.problem:
-        problem = f"{folder.name}/results.json is missing, although the run has finished."
+        problem = f"{where(folder / RESULTS)} is missing, although the run has finished."
     return RunRow(
         folder.name,
         run_name(folder, files.settings),
@@ -113,22 +124,34 @@ def _read_anew(folder: Path) -> _Files:
     except DistilleryError as error:
         problems.append(str(error))
     try:
-        results = read_result(folder) if (folder / "results.json").exists() else None
+        results = read_result(folder) if is_there(folder / RESULTS) else None
     except DistilleryError as error:
         problems.append(str(error))
     try:
         notes = read_about(folder).notes
     except DistilleryError as error:
         problems.append(str(error))
+    problems += _unreadable(folder / "metrics.jsonl")
     return _Files(settings, results, notes, loss_in_short(folder / "metrics.jsonl"), " ".join(problems))
 
 
-def _stamp(path: Path) -> tuple[int, int] | None:
+def _unreadable(path: Path) -> list[str]:
+    """Why a file that is there cannot be read, in a sentence."""
     try:
-        found = path.stat()
+        open_plain(path).close()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        return [f"{where(path)} cannot be read: {error.strerror}."]
+    return []
+
+
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    try:
+        found = path.lstat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size
+    return found.st_mtime_ns, found.st_size, found.st_mode
 
 
 def loss_in_short(path: Path) -> tuple[float, ...]:
@@ -152,8 +175,8 @@ def loss_in_short(path: Path) -> tuple[float, ...]:
 
 def _pieces(path: Path) -> list[list[bytes]]:
     """Whole lines of the file: all of it where it is short, else of places evenly spread, the end among them."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
+    with open_plain(path) as file:
+        size = os.fstat(file.fileno()).st_size
         if size <= WHOLE_BYTES:
             return [[line] for line in file.read().splitlines()]
         pieces = []

@@ -6,7 +6,6 @@ by the time somebody looks.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,13 +15,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+# Until Python 3.12 pydantic takes only these.
+from typing_extensions import TypedDict
+
 from core.config import Settings
 from core.errors import DistilleryError
 from core.models import shelf
 from core.models.folder import WEIGHTS, ModelFolder, file_sha256
+from core.persisted import Count, Text, is_there, read_as, write_kept
 from core.scoring.slices import SliceRow, seldom_words, slice_rows, slices_of
 from core.sections import TrainingSettings
-from core.storage import BrokenRun, read_json, write_json
+from core.storage import BrokenRun
 
 if TYPE_CHECKING:
     from core.data.part import Part
@@ -39,6 +42,24 @@ CHANGED = (
 
 NEAR = 0.1
 """Scores are called alike if they differ by at most this share of the range of the true scores."""
+
+
+MOST_BYTES = 500_000_000
+"""Of a file of answers: far more than the largest held-out set takes."""
+
+
+class _Kept(TypedDict):
+    """The file, every column of it as long as `texts`."""
+
+    version: int
+    weights: dict[Text, Text]
+    label_names: tuple[str, ...]
+    split: Text
+    texts: list[str]
+    seconds: list[str] | None
+    labels: list[int | float]
+    seldom: list[Count]
+    answers: dict[Text, list[list[float]]]
 
 
 @dataclass(frozen=True)
@@ -115,14 +136,12 @@ def weights_of(folders: Mapping[str, Path]) -> dict[str, str]:
 
 def read_held_out(run_dir: Path, folders: Mapping[str, Path]) -> HeldOut | None:
     """The kept answers of these very models; None if there are none that can be used."""
-    if not (run_dir / FILE).exists():
+    if not is_there(run_dir / FILE):
         return None
     try:
-        raw = read_json(run_dir / FILE)
-        if raw["version"] != VERSION or raw["weights"] != weights_of(folders):
-            return None
-        return _checked(raw)
-    except (BrokenRun, KeyError, TypeError, ValueError):
+        kept = read_as(_Kept, run_dir / FILE, "a held-out set", most_bytes=MOST_BYTES)
+        return _checked(kept) if kept["version"] == VERSION and kept["weights"] == weights_of(folders) else None
+    except (BrokenRun, ValueError):
         # Somebody changed it, or a later version wrote it: it is made again.
         return None
 
@@ -174,7 +193,7 @@ def prepare(
 def keep(file: Path, value: dict[str, Any]) -> None:
     """Write the answers if they can be: after a full disk they are shown all the same, and asked for next time."""
     with suppress(OSError):
-        write_json(file, value, durable=False)
+        write_kept(file, value, durable=False)
 
 
 def _answers(
@@ -212,25 +231,25 @@ def _write(found: HeldOut, run_dir: Path, weights: dict[str, str]) -> None:
     keep(run_dir / FILE, value)
 
 
-def _checked(raw: dict[str, Any]) -> HeldOut:
-    """Raises KeyError, TypeError or ValueError unless everything fits together."""
-    names = tuple(str(name) for name in raw["label_names"])
-    texts, seconds = raw["texts"], raw["seconds"]
-    labels = np.array(raw["labels"], dtype=np.int64 if names else np.float32)
-    seldom = np.array(raw["seldom"], dtype=np.int64)
-    answers = {role: np.array(raw["answers"][role], dtype=np.float32) for role in ("teacher", "student")}
-    columns = [texts] if seconds is None else [texts, seconds]
+def _checked(kept: _Kept) -> HeldOut:
+    """Raises ValueError unless everything fits together."""
+    names, texts, seconds = kept["label_names"], kept["texts"], kept["seconds"]
+    if names and not all(isinstance(label, int) for label in kept["labels"]):
+        raise ValueError("labels between two names")
+    labels = np.array(kept["labels"], dtype=np.int64 if names else np.float32)
+    seldom = np.array(kept["seldom"], dtype=np.int64)
+    answers = {role: np.array(rows, dtype=np.float32) for role, rows in kept["answers"].items()}
     shape = (len(texts), len(names) or 1)
-    if any(rows.shape != shape or not np.isfinite(rows).all() for rows in answers.values()) or not texts:
+    if set(answers) != {"teacher", "student"} or any(rows.shape != shape for rows in answers.values()) or not texts:
         raise ValueError("answers of another shape")
-    if any(len(column) != len(texts) or not all(isinstance(text, str) for text in column) for column in columns):
-        raise ValueError("texts that are none")
+    if not all(np.isfinite(rows).all() for rows in answers.values()) or not np.isfinite(labels).all():
+        raise ValueError("numbers that 32 bits do not hold")
+    if seconds is not None and len(seconds) != len(texts):
+        raise ValueError("second texts of another number")
     is_class = not names or (labels.min() >= 0 and labels.max() < len(names))
     if labels.shape != seldom.shape or labels.shape != (len(texts),) or not is_class:
         raise ValueError("labels that are none")
-    if not isinstance(raw["split"], str) or not math.isfinite(float(labels.max())):
-        raise ValueError("not a held-out set")
-    return HeldOut(names, raw["split"], texts, seconds, labels, seldom, answers)
+    return HeldOut(names, kept["split"], texts, seconds, labels, seldom, answers)
 
 
 def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+# Until Python 3.12 pydantic takes only these.
+from typing_extensions import TypedDict
+
 from core.config import MASK, Settings
 from core.models import shelf
-from core.scoring.held_out import keep, prepare, weights_of
+from core.persisted import Count, Text, is_there, read_as
+from core.scoring.held_out import MOST_BYTES, keep, prepare, weights_of
 from core.scoring.hidden_words import shown
 from core.scoring.slices import Slice, SliceRow, has_negation, slice_rows
 from core.sections import TrainingSettings
-from core.storage import BrokenRun, read_json
+from core.storage import BrokenRun
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -45,7 +49,7 @@ class HeldOutWords:
     words: list[str]
     teacher: list[str]
     student: list[str]
-    counts: list[int]
+    counts: list[Count]
 
     def __len__(self) -> int:
         return len(self.words)
@@ -75,21 +79,25 @@ class HeldOutWords:
         return [Slice(name, rule, members) for name, rule, members in rules if members.any()]
 
 
+class _Kept(TypedDict):
+    """The file."""
+
+    version: int
+    weights: dict[Text, Text]
+    found: HeldOutWords
+
+
 def read_held_out_words(run_dir: Path, folders: Mapping[str, Path]) -> HeldOutWords | None:
     """The kept guesses of these very models; None if there are none that can be used."""
-    if not (run_dir / FILE).exists():
+    if not is_there(run_dir / FILE):
         return None
     try:
-        raw = read_json(run_dir / FILE)
-        found = HeldOutWords(**raw["found"])
-        fits = raw["version"] == VERSION and raw["weights"] == weights_of(folders)
-    except (BrokenRun, KeyError, TypeError):
+        kept = read_as(_Kept, run_dir / FILE, "a set of held-out words", most_bytes=MOST_BYTES)
+    except BrokenRun:
         return None
-    columns = [found.contexts, found.words, found.teacher, found.student]
-    are_texts = all(isinstance(text, str) for column in columns for text in column)
-    are_counts = all(type(count) is int for count in found.counts)
-    alike = {len(column) for column in (*columns, found.counts)} == {len(found)}
-    return found if fits and are_texts and are_counts and alike and len(found) else None
+    found, fits = kept["found"], kept["version"] == VERSION and kept["weights"] == weights_of(folders)
+    columns = (found.contexts, found.words, found.teacher, found.student, found.counts)
+    return found if fits and {len(column) for column in columns} == {len(found)} and len(found) else None
 
 
 def ask_held_out_words(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.errors import DistilleryError
 from core.export.onnx_forms import onnx_files
 from core.models.description import read_description
 from core.models.folder import CONFIG, WEIGHTS, ModelFolder, file_sha256
@@ -66,4 +67,8 @@ def _shape(folder: Path) -> Shape:
 
 
 def _sha256(folder: Path) -> str:
-    return ModelFolder(folder).manifest.get(WEIGHTS) or file_sha256(folder / WEIGHTS)
+    opened = ModelFolder(folder)
+    try:
+        return opened.manifest.get(WEIGHTS) or file_sha256(folder / WEIGHTS)
+    except OSError as error:
+        raise DistilleryError(f"{opened.where(WEIGHTS)} cannot be read: {error.strerror}.") from error

@@ -14,9 +14,11 @@ import platform
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from core.persisted import Count, Text
 
 if TYPE_CHECKING:
     from core.runs.comparable import Role
@@ -30,12 +32,12 @@ GPUS = Path("/proc/driver/nvidia/gpus")
 class Machine(BaseModel):
     """A processor, how many of its threads compute, the NVIDIA GPUs beside it, and the versions of the libraries."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
-    processor: str
-    threads: int
-    gpus: tuple[str, ...]
-    versions: dict[str, str]
+    processor: Text
+    threads: Count
+    gpus: Annotated[tuple[Text, ...], Field(max_length=100)]
+    versions: dict[Text, Text]
 
     def key(self, weights: Mapping[Role, str]) -> str:
         """16 hexadecimal digits that change with the machine and with the models' weights (SHA-256 by role)."""

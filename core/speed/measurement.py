@@ -5,15 +5,15 @@ Importing this file does not load torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from core.persisted import Amount, Count, Moment, Positive, Some, Text, is_there, read_as, write_kept
 from core.runs.comparable import Role
 from core.speed.machine import Machine, this_machine
-from core.storage import BrokenRun, read_json, write_json
+from core.storage import BrokenRun
 
 Runtime = Literal["torch", "onnx", "int8"]
 Device = Literal["cpu", "cuda", "mps"]
@@ -26,24 +26,24 @@ FOLDER = "speed"
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class Cell(_Record):
     """One place of the grid: so many texts at a time, so many word pieces each, on one device."""
 
     device: Device = "cpu"
-    batch: int = Field(default=1, gt=0)
-    tokens: int = Field(default=64, gt=0)
+    batch: Some = 1
+    tokens: Some = 64
 
 
 class Time(_Record):
     """How long one pass took: the median and the time that 95 of 100 passes keep within, in milliseconds."""
 
     cell: Cell
-    median_ms: float = Field(gt=0)
-    p95_ms: float = Field(gt=0)
-    repeats: int = Field(gt=0)
+    median_ms: Positive
+    p95_ms: Positive
+    repeats: Some
 
 
 class FormMeasured(_Record):
@@ -55,12 +55,12 @@ class FormMeasured(_Record):
 
     role: Role
     runtime: Runtime
-    embeddings: int = Field(gt=0)
-    encoder: int = Field(gt=0)
-    head: int = Field(ge=0)
-    disk_mb: float = Field(ge=0)
-    memory_mb: float | None = Field(default=None, ge=0)
-    times: tuple[Time, ...] = ()
+    embeddings: Some
+    encoder: Some
+    head: Count
+    disk_mb: Amount
+    memory_mb: Amount | None = None
+    times: Annotated[tuple[Time, ...], Field(max_length=1_000)] = ()
 
     @property
     def parameters(self) -> int:
@@ -76,11 +76,11 @@ class Measurement(_Record):
     """Every form of a run's two models, measured together. `load` is the machine's before and after."""
 
     machine: Machine
-    weights: dict[Role, str]
-    forms: tuple[FormMeasured, ...]
-    begun_at: float
-    elapsed_s: float = Field(ge=0)
-    load: tuple[float | None, float | None]
+    weights: dict[Role, Text]
+    forms: Annotated[tuple[FormMeasured, ...], Field(max_length=100)]
+    begun_at: Moment
+    elapsed_s: Amount
+    load: tuple[Amount | None, Amount | None]
 
     def form(self, role: Role, runtime: Runtime = "torch") -> FormMeasured | None:
         """The model of this role in this form, or None if it was not there to be measured."""
@@ -105,22 +105,33 @@ class Measurement(_Record):
 def read_measurement(run_dir: Path, weights: dict[Role, str], machine: Machine | None = None) -> Measurement | None:
     """What was measured of this run with these weights on this machine, or None. Raises BrokenRun, naming the file."""
     path = place(run_dir, weights, machine or this_machine())
-    return _read(path) if path.exists() else None
+    return _read(path) if is_there(path) else None
 
 
 def write_measurement(run_dir: Path, measurement: Measurement) -> None:
     """Keep a measurement in its run; an earlier one of the same machine and weights is replaced."""
     path = place(run_dir, measurement.weights, measurement.machine)
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    write_json(path, measurement.model_dump(mode="json"))
+    write_kept(path, measurement.model_dump(mode="json"))
 
 
-def others(run_dir: Path, weights: dict[Role, str], machine: Machine | None = None) -> Iterator[Measurement]:
-    """What was measured of this run on other machines, with other versions, or with earlier weights."""
+def others(
+    run_dir: Path, weights: dict[Role, str], machine: Machine | None = None
+) -> tuple[list[Measurement], list[str]]:
+    """What was measured of this run on other machines, with other versions, or with earlier weights.
+
+    And of each file that cannot be read a sentence that names it.
+    """
     mine = place(run_dir, weights, machine or this_machine())
+    found, problems = [], []
     for path in sorted((run_dir / FOLDER).glob("[0-9a-f]*.json")):
-        if path != mine:
-            yield _read(path)
+        if path == mine:
+            continue
+        try:
+            found.append(_read(path))
+        except BrokenRun as error:
+            problems.append(str(error))
+    return found, problems
 
 
 def place(run_dir: Path, weights: dict[Role, str], machine: Machine) -> Path:
@@ -130,9 +141,7 @@ def place(run_dir: Path, weights: dict[Role, str], machine: Machine) -> Path:
 
 def _read(path: Path) -> Measurement:
     try:
-        return Measurement.model_validate(read_json(path))
-    except ValidationError as error:
-        first = error.errors()[0]
-        what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        name = f"{path.parent.parent.name}/{FOLDER}/{path.name}"
-        raise BrokenRun(f"{name} does not look like a measurement ({what}). Delete it and measure again.") from error
+        return read_as(Measurement, path, "a measurement")
+    except BrokenRun as error:
+        # The file says nothing of the run it lies in, and its folder is called the same in all of them.
+        raise BrokenRun(f"{path.parent.parent.name}/{error} Delete it and measure again.") from error

@@ -18,7 +18,6 @@ from core.runs.comparable import ROLES, Role, model_folders
 from core.runs.table import RunRow, list_rows
 from core.speed.forms import forms_of, weights_of
 from core.speed.measurement import FOLDER, Cell, Measurement, read_measurement
-from core.storage import runs_root
 
 
 @dataclass(frozen=True)
@@ -181,9 +180,9 @@ def reported() -> Reported:
 
 
 def _measured_run(row: RunRow) -> MeasuredRun:
-    folder = runs_root() / row.run_id
     measurement, reason, problem = None, "", ""
     try:
+        folder = runs.run_folder(row.run_id)
         model_folders(folder)
     except DistilleryError as error:
         reason = str(error)

@@ -16,6 +16,7 @@ import streamlit as st
 
 from core import numbers
 from core.config import MASK, Settings
+from core.errors import DistilleryError
 from core.runs import folder as runs
 from core.runs.comparable import kind_of, label_names
 from core.runs.events import Event, read_events
@@ -95,17 +96,28 @@ def first_words(frames: list[Guesses], number: int) -> list[str]:
 def _show_frame(folder: Path, settings: Settings, training: bool) -> None:
     if training and not folder.exists():
         st.rerun()  # the whole page says what became of it
+    try:
+        if _show_recorded(folder, settings, training):
+            return
+    except DistilleryError as error:
+        st.caption(as_label(str(error), 300))
+        return
+    st.caption("The first answers appear when the student begins." if training else "This run recorded no answers.")
+
+
+def _show_recorded(folder: Path, settings: Settings, training: bool) -> bool:
+    """The pictures of what was recorded; False if nothing was. Raises BrokenRun if it cannot be read."""
     if settings.objective == "masked_words":
         if guesses := read_guesses(folder, settings):
             seen = _seen(folder.name, guesses, _MEANING_OF_WORDS, training)
             _show_words(settings.probes, guesses, seen)
-            return
+            return True
     elif shares := read_shares(folder, settings):
         names = label_names(folder, _width(shares[0]))
         newest = _seen(folder.name, shares, _meaning(names), training)[-1]
         _show_numbers(settings.probes, shares, newest, names)
-        return
-    st.caption("The first answers appear when the student begins." if training else "This run recorded no answers.")
+        return True
+    return False
 
 
 def _seen(run_id: str, frames: list[Frame[Row]], meaning: str, training: bool) -> list[Frame[Row]]:

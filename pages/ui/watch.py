@@ -11,11 +11,13 @@ import streamlit as st
 
 from core.config import Settings
 from core.errors import DistilleryError
+from core.persisted import is_there
 from core.runs import folder as runs
 from core.runs import worker
 from core.runs.about import given_name, run_name
 from core.runs.about import started as started
 from core.runs.results import read_result
+from core.storage import open_plain
 from pages.ui import form
 from pages.ui.live import live_view
 from pages.ui.recipe import describe
@@ -70,9 +72,12 @@ def show_recipe_of(settings: Settings) -> None:
 def show_log(folder: Path) -> None:
     """The end of a run's log behind a lid; nothing at all where there is none."""
     log = folder / "log.txt"
-    if log.exists():
+    if is_there(log):
         with st.expander("Log"):
-            st.code(_tail(log), language=None, wrap_lines=True)
+            try:
+                st.code(_tail(log), language=None, wrap_lines=True)
+            except OSError as error:
+                st.caption(f"It cannot be read: {error.strerror}.")
 
 
 def show_queue(besides: str | None) -> None:
@@ -200,14 +205,21 @@ def _wait_for(folder: Path, state: runs.State) -> None:
     @st.fragment(run_every=2)
     def look() -> None:
         # A rerun of the whole page says what became of a run that has been deleted.
-        if not folder.exists() or runs.read_status(folder).state != state:
+        if not folder.exists() or _state(folder) != state:
             st.rerun()
 
     look()
 
 
+def _state(folder: Path) -> runs.State | None:
+    try:
+        return runs.read_status(folder).state
+    except DistilleryError:
+        return None
+
+
 def _tail(path: Path, size: int = 8000) -> str:
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         file.seek(0, 2)
         file.seek(max(0, file.tell() - size))
         return file.read().decode("utf-8", errors="replace")

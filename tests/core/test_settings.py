@@ -24,6 +24,7 @@ from core.config import (
     is_control,
     starting_point,
 )
+from core.persisted import write_kept
 from core.sections import LossSettings, Section, spread_layers
 from core.settings_file import (
     MAX_FILE_BYTES,
@@ -504,3 +505,12 @@ def test_every_depth_up_to_the_teachers_is_allowed(layers: int) -> None:
 def test_every_preset_is_allowed_and_only_the_control_has_no_teacher(name: str) -> None:
     loss = LossSettings(**dict(zip(("soft", "hard", "cosine"), WEIGHT_PRESETS[name], strict=True)))
     assert is_control(loss) == (name == "No teacher (control)")
+
+
+def test_the_frozen_settings_of_a_run_are_a_settings_file(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    write_kept(path, Settings(name="again").model_dump(mode="json"))
+    assert read_settings_file(path) == Settings(name="again")
+    write_kept(path, Settings().model_dump(mode="json"), format=7)
+    with pytest.raises(SettingsError, match=r"config\.json was made by a newer version of Distillery"):
+        read_settings_file(path)

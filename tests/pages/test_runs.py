@@ -23,9 +23,10 @@ from pages.ui.runs import listing
 from pages.ui.runs.bars import not_comparable
 from pages.ui.runs.beside import read_entries
 from pages.ui.runs.differences import differences
+from pages.ui.runs.listing import from_address, in_address
 from pages.ui.runs.overlay import apart, draw, finding, warnings
 from tests.fixtures.browser import axe, settled, visit
-from tests.fixtures.drawn_pages import DISTIL, RUNS, button, open_page, plain, press, widget, words
+from tests.fixtures.drawn_pages import COMPARE, DISTIL, HOME, RUNS, button, open_page, plain, press, widget, words
 from tests.fixtures.drawn_pages import draw as redraw
 from tests.fixtures.made_runs import RESULTS, SCORE_RESULTS, WORDS_RESULTS, make_run
 from tests.fixtures.runs_page import cells, listed
@@ -103,8 +104,39 @@ def test_a_broken_run_stands_in_the_list_with_its_cause(still):
 def test_a_folder_whose_name_is_no_text_breaks_nothing(still):
     make_run(still).rename(os.fsdecode(os.fsencode(still / "runs") + b"/broken-\xff\x1b"))
     (row,) = listed(open_page(RUNS))
-    assert row["id"] == "broken-\ufffd\ufffd" and row["state"] == "finished"
+    assert row["id"] == "broken-\\udcff\\x1b" and row["state"] == "broken" and row["sentence"] == runs.MISNAMED
     json.dumps(row, ensure_ascii=False).encode()
+    assert runs.MISNAMED in plain(open_page(RUNS, run=row["id"]))
+    for page in (HOME, COMPARE, "../speed.py"):
+        open_page(page)
+
+
+def test_a_folder_whose_name_is_no_text_can_be_deleted(still):
+    folder = make_run(still).rename(os.fsdecode(os.fsencode(still / "runs") + b"/broken-\xff"))
+    at = open_page(RUNS, run="broken-\\udcff")
+    press(at, "Delete")
+    at.button(key="delete-for-good").click()
+    assert not listed(redraw(at)) and not folder.exists()
+
+
+def test_runs_whose_names_hold_commas_are_compared(still):
+    names = ("one,two", "one", "50%2C")
+    for number, name in enumerate(names):
+        make_run(still, f"20261122-12{number:02}00-aaaa").rename(still / "runs" / name)
+    at = open_page(RUNS, runs="one%2Ctwo,50%252C")
+    assert at.multiselect[0].value == ["one,two", "50%2C"] and not at.warning
+    assert at.query_params["runs"] in ("one%2Ctwo,50%252C", ["one%2Ctwo,50%252C"])
+
+
+@pytest.mark.parametrize(
+    "run_ids", [["a"], ["a", "b"], ["a,b", "a"], ["50 % of it", "a%2Cb"], [",", "%"], ["20261122-120000-ab12,", "ü,ö"]]
+)
+def test_an_address_names_what_it_was_made_of(run_ids: list[str]) -> None:
+    assert from_address(in_address(run_ids), {"a", "b", *run_ids}) == run_ids
+
+
+def test_an_address_that_was_written_by_hand_is_understood() -> None:
+    assert from_address("a,b,a,,50%", {"a", "b", "50%"}) == ["a", "b", "50%"]
 
 
 def test_only_two_to_six_ticked_runs_can_be_compared(still):

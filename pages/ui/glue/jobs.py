@@ -49,7 +49,7 @@ def show_past(jobs: Sequence[Job]) -> None:
 def _title(job: Job) -> str:
     if job.settings and job.settings.name:
         return job.settings.name
-    return started(job.folder.name).replace("Run of", "Job of").replace("Run ", "Job ", 1)
+    return started(runs.id_of(job.folder)).replace("Run of", "Job of").replace("Run ", "Job ", 1)
 
 
 def _show_busy(job: Job) -> None:
@@ -92,7 +92,7 @@ def _resume(job: Job, place: str) -> None:
 
 
 def _show_past(job: Job) -> None:
-    name = job.folder.name
+    name = runs.id_of(job.folder)
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             show_text(_title(job))
@@ -120,7 +120,7 @@ def _show_question(job: Job) -> None:
     count = len(job.cells)
     st.warning(f"Delete this job and its {count} {numbers.plural('score', count)}? This cannot be undone.")
     with st.container(horizontal=True):
-        st.button("Yes, delete it", key="glue-delete-yes", on_click=_delete, args=(job.folder.name,))
+        st.button("Yes, delete it", key="glue-delete-yes", on_click=_delete, args=(runs.id_of(job.folder),))
         st.button("Keep it", key="glue-delete-no", on_click=_ask, args=(None,))
 
 

@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from core.errors import DistilleryError
-from core.glue.cells import Cell, read_cells
+from core.glue.cells import Cell, readable_cells
 from core.glue.plan import Plan, read_plan
 from core.glue.settings import GlueSettings
+from core.glue.timed import TIMING, Timing, read_timing
 from core.runs import folder as runs
 from core.runs.events import read_events
-from core.storage import read_json
+from core.storage import is_number
 
-TIMING = "timing.json"
 TAIL_BYTES, RECENT_S = 64_000, 90.0
 """How much of metrics.jsonl tells the pace, and how far back it counts."""
+
+SAID_AT_ONCE = 3
+"""Of how many scores that cannot be read the cause is told."""
 
 
 @dataclass(frozen=True)
 class Job:
     """One GLUE job as it stands. `problem` says in a sentence what of it cannot be read; empty if all can.
 
-    `status` and `settings` are None where they cannot be read, and a job whose scores cannot be read has no cells.
+    `status` and `settings` are None where they cannot be read; of the scores those that can be read are in `cells`.
     """
 
     folder: Path
     status: runs.Status | None
     settings: GlueSettings | None
     cells: tuple[Cell, ...]
-    timing: Mapping[str, Any] | None
+    timing: Timing | None
     problem: str = ""
 
     @property
@@ -49,7 +51,7 @@ class Job:
 class _Files:
     settings: GlueSettings | None
     cells: tuple[Cell, ...]
-    timing: Mapping[str, Any] | None
+    timing: Timing | None
     problem: str
 
 
@@ -61,7 +63,8 @@ def read_jobs() -> list[Job]:
     folders = runs.list_jobs()
     for gone in set(_remembered).difference(folders):
         _remembered.pop(gone, None)
-    return [_read_job(folder) for folder in folders]
+    misnamed = [Job(folder, None, None, (), None, runs.MISNAMED) for folder in runs.misnamed_jobs()]
+    return [*map(_read_job, folders), *misnamed]
 
 
 def seconds_left(job: Job) -> float | None:
@@ -69,16 +72,17 @@ def seconds_left(job: Job) -> float | None:
 
     Steps of different models take different times, so what counts is the plan's work, not the steps.
     """
+    path = job.folder / "metrics.jsonl"
     try:
         plan = read_plan(job.folder)
-    except DistilleryError:
+        size = path.stat().st_size
+        events, _ = read_events(path, max(0, size - TAIL_BYTES))
+    except (DistilleryError, OSError):
         return None
     if plan is None or job.status is None or job.status.state != "running":
         return None
-    path = job.folder / "metrics.jsonl"
-    size = path.stat().st_size if path.exists() else 0
-    events, _ = read_events(path, max(0, size - TAIL_BYTES))
-    steps = [event for event in events if event.get("event") == "step" and "elapsed_s" in event]
+    timed = (event for event in events if event.get("event") == "step" and is_number(event.get("elapsed_s")))
+    steps = [event for event in timed if "step" in event]
     recent = [step for step in steps if step["elapsed_s"] >= steps[-1]["elapsed_s"] - RECENT_S]
     if len(recent) < 2:
         return None
@@ -111,7 +115,8 @@ def _read_job(folder: Path) -> Job:
     try:
         return Job(folder, runs.read_status(folder), files.settings, files.cells, files.timing, files.problem)
     except DistilleryError as error:
-        return Job(folder, None, files.settings, files.cells, files.timing, str(error))
+        problem = " ".join(filter(None, (str(error), files.problem)))
+        return Job(folder, None, files.settings, files.cells, files.timing, problem)
 
 
 def _read_files(folder: Path) -> _Files:
@@ -126,9 +131,12 @@ def _read_files(folder: Path) -> _Files:
             return otherwise
 
     settings = read(lambda: runs.read_job_settings(folder), None)
-    cells = read(lambda: tuple(read_cells(folder)), ())
-    timing = read(lambda: read_json(folder / TIMING) if (folder / TIMING).exists() else None, None)
-    return _Files(settings, cells, timing, " ".join(problems))
+    cells, unread = readable_cells(folder)
+    problems += unread[:SAID_AT_ONCE]
+    if len(unread) > SAID_AT_ONCE:
+        problems.append(f"{len(unread) - SAID_AT_ONCE} more scores cannot be read.")
+    timing = read(lambda: read_timing(folder), None)
+    return _Files(settings, tuple(cells), timing, " ".join(problems))
 
 
 def _stamp(path: Path) -> int:

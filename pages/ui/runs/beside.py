@@ -16,7 +16,7 @@ from core.runs.table import RunRow, list_rows, row_of
 from pages.ui.recipe import describe
 from pages.ui.runs.bars import show_bars
 from pages.ui.runs.differences import show_differences
-from pages.ui.runs.listing import FEWEST, MOST, go_to
+from pages.ui.runs.listing import FEWEST, MOST, from_address, go_to, in_address
 from pages.ui.runs.overlay import show_overlay
 from pages.ui.text import as_label, clean, show_text
 from pages.ui.theme import RUNS
@@ -59,7 +59,7 @@ def show_beside(asked: str) -> None:
 def choose(asked: str) -> list[str]:
     """The runs in the address, until others are chosen; the address follows."""
     names = {row.run_id: clean(row.name) for row in list_rows() if row.settings is not None}
-    wanted = list(dict.fromkeys(filter(None, asked.split(","))))
+    wanted = from_address(asked, names)
     if st.session_state.get(CHOSEN) is None:
         st.session_state[CHOSEN] = [run_id for run_id in wanted if run_id in names][:MOST]
         gone = [run_id for run_id in wanted if run_id not in names]
@@ -72,7 +72,7 @@ def choose(asked: str) -> list[str]:
     chosen = st.multiselect(
         f"Runs, {FEWEST} to {MOST}", list(names), format_func=names.__getitem__, max_selections=MOST, key=CHOSEN
     )
-    st.query_params["runs"] = ",".join(chosen)
+    st.query_params["runs"] = in_address(chosen)
     return chosen
 
 
@@ -89,7 +89,13 @@ def read_entries(run_ids: list[str]) -> list[Entry]:
             st.warning(as_label(f"{row.name} is left out. {row.problem}", 500))
             continue
         place = len(entries)
-        entries.append(Entry(LETTERS[place], RUNS[place], folder, row, row.settings))
+        entry = Entry(LETTERS[place], RUNS[place], folder, row, row.settings)
+        try:
+            entry.curves  # noqa: B018  read now, so that a run without curves that can be read has no letter
+        except DistilleryError as error:
+            st.warning(as_label(f"{row.name} is left out. {error}", 500))
+            continue
+        entries.append(entry)
     return entries
 
 

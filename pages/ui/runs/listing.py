@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from urllib.parse import unquote
 
 import streamlit as st
 
@@ -115,7 +116,7 @@ def _show_actions(ticked: list[RunRow], rows: Sequence[RunRow], shown: Sequence[
     if st.button(
         "Compare", key="compare-runs", type="primary", icon=":material/stacked_line_chart:", disabled=not fits
     ):
-        go_to(runs=",".join(comparable))
+        go_to(runs=in_address(comparable))
     if st.button("Delete", key="delete-runs", icon=":material/delete:", disabled=not ticked):
         ask_to_remove([run_folder(row.run_id) for row in ticked])
     if st.button("Set up a run", key="another"):
@@ -131,6 +132,17 @@ def _show_actions(ticked: list[RunRow], rows: Sequence[RunRow], shown: Sequence[
 def _count(shown: Sequence[RunRow], rows: Sequence[RunRow]) -> str:
     everything = f"{numbers.whole(len(rows))} {numbers.plural('run', len(rows))}"
     return everything if len(shown) == len(rows) else f"{numbers.whole(len(shown))} of {everything}"
+
+
+def in_address(run_ids: Sequence[str]) -> str:
+    """Several ids as an address of this page has them. A folder's name may hold a comma too."""
+    return ",".join(run_id.replace("%", "%25").replace(",", "%2C") for run_id in run_ids)
+
+
+def from_address(asked: str, known: Collection[str]) -> list[str]:
+    """The ids in an address, each once; one that is written as it is counts too."""
+    pieces = filter(None, asked.split(","))
+    return list(dict.fromkeys(piece if piece in known else unquote(piece) for piece in pieces))
 
 
 def go_to(**address: str) -> None:

@@ -14,7 +14,7 @@ from core.runs.resume import RESUMABLE
 from core.runs.table import RunRow, row_of
 from pages.ui.export import export_panel
 from pages.ui.runs.keeping import show_files, show_other_tools
-from pages.ui.runs.listing import go_to
+from pages.ui.runs.listing import go_to, in_address
 from pages.ui.runs.removing import ask_to_remove
 from pages.ui.runs.table import state_of
 from pages.ui.text import as_label, show_text
@@ -38,6 +38,8 @@ def show_one(folder: Path) -> None:
         show_text(row.notes)
     _show_state(row)
     _show_actions(folder, row)
+    if runs.id_of(folder) != folder.name:
+        return
     if not row.problem and row.settings is not None:
         show_course(folder, runs.read_status(folder), row.settings)
     if row.results is not None and not row.problem:
@@ -111,4 +113,4 @@ def _show_settings_buttons(folder: Path) -> None:
         else:
             st.switch_page("../distill.py", query_params={"new": "1"})
     if st.button("Compare with other runs", key="beside", icon=":material/stacked_line_chart:"):
-        go_to(runs=folder.name)
+        go_to(runs=in_address([folder.name]))

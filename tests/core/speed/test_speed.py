@@ -125,7 +125,7 @@ def test_what_was_measured_is_found_again_and_only_on_this_machine(home):
     assert read_measurement(folder, weights_of(folder)) == kept
     elsewhere = this_machine().model_copy(update={"processor": "another"})
     assert read_measurement(folder, weights_of(folder), elsewhere) is None
-    assert list(others(folder, weights_of(folder), elsewhere)) == [kept]
+    assert others(folder, weights_of(folder), elsewhere) == ([kept], [])
     assert kept.times_as_fast(kept.form("student"), Cell()) == pytest.approx(2.0)
 
 
