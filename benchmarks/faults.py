@@ -2,9 +2,9 @@
 
     python -m benchmarks.faults [PART ...] [--keep FILE]
 
-Parts: kills, calls, everywhere, cuts, kept, lines, leaving, starts, inputs, texts, hosts, network, phases (all unless
-told). Prints one table in Markdown and ends with status 1 if anything did not survive. `--keep` adds the rows to a JSON
-file and prints all that it holds, so that the parts can be run one at a time. The short forms of the same are in
+Parts: kills, calls, everywhere, cuts, kept, lines, leaving, starts, inputs, edits, texts, hosts, network, phases (all
+unless told). Prints one table in Markdown and ends with status 1 if anything did not survive. `--keep` adds the rows to
+a JSON file and prints all that it holds, so that the parts can be run one at a time. The short forms of the same are in
 `tests/faults/`.
 """
 
@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMIT_S = 14_400
@@ -49,6 +50,16 @@ def home_of(folder: Path) -> Iterator[Path]:
         del os.environ["DISTILLERY_HOME"]
         if before is not None:
             os.environ["DISTILLERY_HOME"] = before
+
+
+@contextmanager
+def nothing_trains() -> Iterator[None]:
+    """Pages drawn in the block begin nothing."""
+    from core import warm_up
+    from core.runs import worker
+
+    with patch.object(worker, "start", lambda: None), patch.object(warm_up, "begin", lambda: None):
+        yield
 
 
 def module(name: str, *arguments: str, before: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -204,6 +215,27 @@ def inputs(folder: Path) -> list[Row]:
     return rows
 
 
+def edits(folder: Path) -> list[Row]:
+    """Every field of every kept file with hostile values, before every reader and on every page."""
+    from tests.faults import edited_files, edited_pages, edited_readers
+
+    tallies = []
+    for words in (False, True):
+        with home_of(folder / f"home-{words}") as home, nothing_trains():
+            run, job = edited_files.run_and_job(home, words)
+            of_run, of_job = list(edited_files.edits(run)), list(edited_files.edits(job))
+            tallies += [edited_readers.try_run(run, of_run), edited_readers.try_job(job, of_job)]
+            tallies += [edited_pages.try_lists(run, job, of_run, of_job), edited_pages.try_each(run, of_run[::40])]
+    rows = []
+    for kind in dict.fromkeys(tally.kind for tally in tallies):
+        mine = [tally for tally in tallies if tally.kind == kind]
+        tried, escapes = sum(tally.tried for tally in mine), [each for tally in mine for each in tally.escapes]
+        notes = f"{sum(tally.refused for tally in mine)} refused in words"
+        rows.append(Row(kind, tried, tried - len(escapes), notes, "none found"))
+        print("\n".join(escapes), file=sys.stderr, end="")
+    return rows
+
+
 def texts(folder: Path) -> list[Row]:
     """Hostile texts on every page, in a browser."""
     from tests.faults import hostile
@@ -287,7 +319,7 @@ PARTS: dict[str, Callable[[Path], list[Row]]] = {
     part.__name__: part
     for part in (
         *(kills, calls, everywhere, cuts, kept, lines),
-        *(leaving, starts, inputs, texts, hosts, network, phases),
+        *(leaving, starts, inputs, edits, texts, hosts, network, phases),
     )
 }
 
