@@ -1,6 +1,6 @@
 # make run    serve the dashboard on http://127.0.0.1:8501 (another port: make run PORT=8600)
-# make test   run every test, in a real browser too: as many side by side as there are cores; for one room name its
-#             folder: .venv/bin/python -m pytest tests/core/data
+# make test   run every test, in a real browser too, as many side by side as there are cores
+#             (one room's: .venv/bin/python -m pytest tests/core/data)
 #             (with CI=1 in an environment that holds requirements.lock's very files, and nothing else)
 # make clean  remove the virtual environment and what the tools left; runs/ and cache/ stay
 
@@ -54,5 +54,5 @@ $(BIN)/python:
 	$(PYTHON) -m venv --clear $(VENV)
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

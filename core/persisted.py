@@ -7,6 +7,7 @@ refused, because what it means cannot be known here.
 from __future__ import annotations
 
 import json
+from collections.abc import Hashable
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -62,9 +63,10 @@ def checked(kind: type[Kept], fields: Any, path: Path, what: str) -> Kept:
     """The same of fields that have been read already."""
     try:
         # As JSON, because only there may a list stand for a tuple while nothing else is converted.
-        return _adapter(kind).validate_json(json.dumps(fields), strict=True)
+        value: Kept = _adapter(kind).validate_json(json.dumps(fields), strict=True)
     except ValidationError as error:
         raise BrokenRun(f"{where(path)} does not look like {what}: {first_problem(error)}.") from error
+    return value
 
 
 def first_problem(error: ValidationError) -> str:
@@ -76,7 +78,7 @@ def first_problem(error: ValidationError) -> str:
 
 
 @cache
-def _adapter(kind: type[Kept]) -> TypeAdapter[Kept]:
+def _adapter(kind: Hashable) -> TypeAdapter[Any]:
     # Made once for each kind: that takes milliseconds, and a list of runs reads hundreds of files.
     return TypeAdapter(kind)
 

@@ -17,7 +17,7 @@ from core import estimate, paper
 from core.config import Settings, is_control
 from core.errors import DistilleryError
 from core.runs import folder as runs
-from core.runs.results import Results, read_result
+from core.runs.results import read_result
 from core.runs.resume import RESUMABLE, request_resume
 from core.settings_file import parse_settings
 from core.storage import runs_root
@@ -72,7 +72,7 @@ class AblationRun:
     score: float | None = None
     delta: float | None = None
     sure: float | None = None
-    results: Results | None = None
+    results: dict[str, Any] | None = None
 
 
 def ablation_settings(base: Settings) -> dict[str, Settings]:

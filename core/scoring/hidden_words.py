@@ -189,9 +189,6 @@ def _most_probable(rows: Tensor, tokenizer: PreTrainedTokenizerBase, k: int) -> 
     """The k most probable words of each row of probabilities (places, vocabulary)."""
     shares, ids = rows.topk(min(k, rows.shape[-1]))
     return tuple(
-        tuple(
-            Word(shown(piece), share)
-            for piece, share in zip(pieces_of(tokenizer, row), probabilities, strict=True)
-        )
+        tuple(Word(shown(piece), share) for piece, share in zip(pieces_of(tokenizer, row), probabilities, strict=True))
         for row, probabilities in zip(ids.tolist(), shares.tolist(), strict=True)
     )

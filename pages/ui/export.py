@@ -14,7 +14,7 @@ import streamlit as st
 from core import numbers
 from core.cli import kinds
 from core.export import job
-from core.export.onnx_forms import FOLDER, MANIFEST, Form, Made, read_forms
+from core.export.onnx_forms import FOLDER, MANIFEST, Form, read_forms
 from core.jobs import folder as jobs
 from core.models.folder import WEIGHTS
 from core.models.shape import MB
@@ -64,7 +64,7 @@ def _show_student(folder: Path) -> None:
     _download("Download student", partial(_zip, folder, None), f"{_archive_name(folder)}.zip", "application/zip")
 
 
-def _show_form(folder: Path, form: Form, made: Made | None) -> None:
+def _show_form(folder: Path, form: Form, made: dict[str, Any] | None) -> None:
     st.markdown(f"**{TITLES[form]}**")
     if made is None:
         st.caption(BEFORE[form])
@@ -110,7 +110,7 @@ def _speed(found: dict[str, Any]) -> str:
     )
 
 
-def _show_making(folder: Path, made: Made | None) -> None:
+def _show_making(folder: Path, made: dict[str, Any] | None) -> None:
     """The button that makes both ONNX files; what is being done; and what went wrong."""
     current = job.status_of(folder)
     if current is not None and current.state not in jobs.ENDED:
@@ -182,7 +182,7 @@ def _report_name(folder: Path) -> str:
     return report_name(folder)
 
 
-def _on_what(made: Made) -> str:
+def _on_what(made: dict[str, Any]) -> str:
     from core.export.card import on_what
 
     return on_what(made)

@@ -41,7 +41,7 @@ from core.speed.standing import measured_runs, sizes_of, standing
 from pages.ui import result
 from pages.ui.glue import bars, drawn, reading
 from pages.ui.recipe import describe
-from pages.ui.replay import read_frames
+from pages.ui.replay import read_guesses, read_shares
 from pages.ui.runs.differences import differences
 from pages.ui.runs.table import as_row
 from pages.ui.speed.words import how_busy, on_what, when
@@ -101,8 +101,8 @@ def _settings(folder: Path) -> None:
 
 
 def _compare(folder: Path) -> None:
-    (good,) = (run for run in comparable_runs() if run.run_id == folder.name.removesuffix(".edited"))
-    assert not good.reason, f"the good one beside it is lost: {good.reason}"
+    usable, _ = comparable_runs()
+    assert folder.name.removesuffix(".edited") in {run.run_id for run in usable}, "the good one beside it is lost"
     label_names(folder, 2)
     model_folders(folder)
 
@@ -113,7 +113,8 @@ def _feed(folder: Path) -> None:
 
 
 def _frames(folder: Path) -> None:
-    read_frames(folder, runs.read_settings(folder))
+    settings = runs.read_settings(folder)
+    (read_guesses if settings.objective == "masked_words" else read_shares)(folder, settings)
 
 
 def _curves(folder: Path) -> None:
