@@ -7,8 +7,6 @@ refused, because what it means cannot be known here.
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -77,10 +75,14 @@ def first_problem(error: ValidationError) -> str:
     return f"{place[:100]}: {said[:200]}" if place else said[:200]
 
 
-@cache
-def _adapter(kind: Hashable) -> TypeAdapter[Any]:
-    # Made once for each kind: that takes milliseconds, and a list of runs reads hundreds of files.
-    return TypeAdapter(kind)
+_adapters: dict[Any, TypeAdapter[Any]] = {}
+"""Made once for each kind: that takes milliseconds, and a list of runs reads hundreds of files."""
+
+
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    if kind not in _adapters:
+        _adapters[kind] = TypeAdapter(kind)
+    return _adapters[kind]
 
 
 def is_there(path: Path) -> bool:

@@ -12,6 +12,7 @@ from core.data.bundle import missing_assets
 from core.errors import DistilleryError
 from core.runs import folder as runs
 from core.runs.about import run_name
+from core.runs.results import Results
 from pages.ui.origin import measured_badge, paper_badge
 from pages.ui.result import read_result
 from pages.ui.stacks import show_distillation
@@ -59,7 +60,7 @@ def show_measured() -> None:
         st.caption(f"{unread} {numbers.plural('run', unread)} cannot be read. The Runs page lists each with its cause.")
 
 
-def _show_run(folder: Path, results: dict) -> None:
+def _show_run(folder: Path, results: Results) -> None:
     metric = results["metric"]
     scores = {model: numbers.score(results[model]["score"], metric) for model in ("student", "teacher")}
     with st.container(border=True, horizontal=True, vertical_alignment="center"):

@@ -17,6 +17,7 @@ from core.cli.carry_out import carry_out, leave_on_signals
 from core.cli.terminal import clean_up_on_ctrl_c
 from core.cli.which import run_meant
 from core.errors import DistilleryError
+from core.export.onnx_forms import Made
 from core.failures import is_disk_full, why_it_failed
 from core.jobs.folder import remove
 from core.jobs.owner import this_process
@@ -95,7 +96,7 @@ def _make(folder: Path) -> int:
         remove(job)
 
 
-def _tell(made: dict[str, Any]) -> None:
+def _tell(made: Made) -> None:
     from core.export.card import TITLES, on_what, speed_in_words
     from core.numbers import score
 

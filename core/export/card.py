@@ -15,8 +15,9 @@ from core.config import GLUE_SOURCES
 from core.export.facts import Facts, data_name, licences, limits, recipe, summary
 from core.export.foreign import in_markdown, one_line
 from core.export.measured import Number, measured_on, result_rows
-from core.export.onnx_forms import FILES, Form
+from core.export.onnx_forms import FILES, Form, FormMeasured, Made, StudentMeasured
 from core.numbers import score, unit
+from core.runs.results import Results
 
 TITLES: dict[Form, str] = {"onnx": "ONNX, 32-bit", "int8": "ONNX, 8-bit"}
 
@@ -155,7 +156,7 @@ def _forms(facts: Facts) -> list[str]:
     return [in_markdown(on_what(facts.forms)), _table(head, rows, is_ours=True)]
 
 
-def on_what(forms: dict[str, Any]) -> str:
+def on_what(forms: Made) -> str:
     """On what texts and with how many threads the forms were measured. Foreign text in part."""
     where = forms["measured_on"]
     texts = f"{where['texts']} of {where['all_texts']}" if where["texts"] < where["all_texts"] else f"{where['texts']}"
@@ -165,7 +166,7 @@ def on_what(forms: dict[str, Any]) -> str:
     )
 
 
-def speed_in_words(measured: dict[str, Any]) -> str:
+def speed_in_words(measured: FormMeasured | StudentMeasured) -> str:
     """ "1.4 × the original's speed", and of 8-bit weights whether that is called faster."""
     ratio = measured["times_as_fast"].get("torch")
     if ratio is None:
@@ -174,11 +175,11 @@ def speed_in_words(measured: dict[str, Any]) -> str:
     return f"{ratio:.2g} × the original's{faster}"
 
 
-def _speed(measured: dict[str, Any]) -> tuple[str, str]:
+def _speed(measured: FormMeasured | StudentMeasured) -> tuple[str, str]:
     return unit(measured["ms_per_text"], "ms"), speed_in_words(measured)
 
 
-def _plain_score(measured: dict[str, Any], metric: str) -> str:
+def _plain_score(measured: FormMeasured | StudentMeasured, metric: str) -> str:
     return score(measured["score"], metric)
 
 
@@ -194,7 +195,7 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]], is_ours: bool = F
     return "\n".join(f"| {' | '.join(line)} |" for line in [safe[0], ["---"] * width, *safe[1:]])
 
 
-def _versions(results: dict[str, Any]) -> str:
+def _versions(results: Results) -> str:
     versions = results.get("versions")
     known = versions.items() if isinstance(versions, dict) else ()
     return ", ".join(f"{one_line(str(name), 20)} {one_line(str(version), 40)}" for name, version in known)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -13,11 +12,11 @@ from core.config import GLUE_SOURCES, SOURCES_WITH_PATH, Settings, extra, is_con
 from core.errors import DistilleryError
 from core.export.foreign import last_name, without_paths
 from core.export.measured import sure_to
-from core.export.onnx_forms import read_forms
+from core.export.onnx_forms import Made, read_forms
 from core.numbers import percent
 from core.runs import folder as runs
 from core.runs.about import read_about, run_name
-from core.runs.results import read_result
+from core.runs.results import Results, read_result
 from core.sections import DataSettings, StudentSettings
 
 Group = tuple[str, list[tuple[str, str]]]
@@ -32,9 +31,9 @@ class Facts:
     name: str
     notes: str
     settings: Settings
-    results: dict[str, Any]
+    results: Results
     finished_at: float
-    forms: dict[str, Any] | None
+    forms: Made | None
 
     @property
     def date(self) -> str:

@@ -13,11 +13,11 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from core import libraries
 from core.errors import DistilleryError
-from core.export.onnx_forms import FILES, FOLDER, MANIFEST, content_sha256, read_forms
+from core.export.onnx_forms import FILES, FOLDER, MANIFEST, Made, content_sha256, read_forms
 from core.models.folder import WEIGHTS
 from core.persisted import write_kept
 from core.runs import folder as runs
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Tell = Callable[[str], None]
 
 
-def make_forms(folder: Path, tell: Tell = lambda sentence: None) -> dict[str, Any]:
+def make_forms(folder: Path, tell: Tell = lambda sentence: None) -> Made:
     """The forms of a finished run's student, made if they are not there; returns what `read_forms` gives.
 
     `tell` is called with a sentence about what is being done; what it raises ends the work and leaves nothing behind.
@@ -46,7 +46,7 @@ def check_finished(folder: Path) -> None:
         raise DistilleryError(f"The run is {status.state}; only the student of a finished run can be exported.")
 
 
-def _make(folder: Path, tell: Tell) -> dict[str, Any]:
+def _make(folder: Path, tell: Tell) -> Made:
     for left_behind in folder.glob(f".{FOLDER}.*/"):
         shutil.rmtree(left_behind, ignore_errors=True)
     building = folder / f".{FOLDER}.{secrets.token_hex(4)}"
@@ -59,7 +59,7 @@ def _make(folder: Path, tell: Tell) -> dict[str, Any]:
         building.rename(folder / FOLDER)
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    return made
+    return cast(Made, made)
 
 
 def _build(folder: Path, building: Path, tell: Tell) -> dict[str, Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from core import paper
 from core.numbers import percent, score, unit, whole
+from core.runs.results import Results
 
 ONE = {"sentences": "sentence", "pairs": "pair", "masked words": "text"}
 """What a model answers at a time, by what was counted."""
@@ -31,13 +32,16 @@ class Row:
     paper: str = ""
 
 
-def result_rows(results: dict[str, Any]) -> list[Row]:
+Measured = Literal["score", "parameters", "encoder_parameters", "size_mb", "ms_per_sentence"]
+
+
+def result_rows(results: Results) -> list[Row]:
     """All numbers of a result, with the paper's where it promises one."""
     teacher, student, metric = results["teacher"], results["student"], results["metric"]
     speed = teacher["ms_per_sentence"] / student["ms_per_sentence"] - 1
     smaller = 1 - student["parameters"] / teacher["parameters"]
 
-    def each(label: str, name: str, text: Any) -> Row:
+    def each(label: str, name: Measured, text: Any) -> Row:
         of_teacher, of_student = (Number(model[name], text(model[name])) for model in (teacher, student))
         return Row(label, of_teacher, of_student)
 
@@ -61,7 +65,7 @@ def result_rows(results: dict[str, Any]) -> list[Row]:
     return rows
 
 
-def measured_on(results: dict[str, Any]) -> str:
+def measured_on(results: Results) -> str:
     """The sentence that has to stand beside numbers of a run: device, split, seed, examples. Foreign text in part."""
     compute = results["compute"]
     return (
@@ -71,7 +75,7 @@ def measured_on(results: dict[str, Any]) -> str:
     )
 
 
-def sure_to(results: dict[str, Any]) -> float | None:
+def sure_to(results: Results) -> float | None:
     """Half the width of the 95 % interval of the student's score; None where it is not a share."""
     share = results["student"]["score"]
     if share is None or results["metric"] == "correlation":

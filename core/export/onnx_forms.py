@@ -68,7 +68,7 @@ class Made(TypedDict):
     student_sha256: Text
     files: dict[Text, Text]
     forms: dict[Form, FormMeasured]
-    student: StudentMeasured | None
+    student: StudentMeasured
     refused: dict[Form, Text]
     measured_on: MeasuredOn
     made_at: NotRequired[Moment]
@@ -132,7 +132,7 @@ def _is_whole(made: Made) -> bool:
         return True
     beside: dict[Form, set[str]] = {"onnx": {"torch"}, "int8": {"torch", "onnx"}}
     timed = all(beside[form] <= set(measured["times_as_fast"]) for form, measured in made["forms"].items())
-    return timed and made["student"] is not None and made["student"].keys() >= {"ms_per_text", "times_as_fast"}
+    return timed and made["student"].keys() >= {"ms_per_text", "times_as_fast"}
 
 
 def content_sha256(path: Path) -> str:

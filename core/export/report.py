@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from core import paper
 from core.config import is_control
@@ -17,8 +16,10 @@ from core.export.curves import charts
 from core.export.facts import Facts, licences, limits, recipe, summary
 from core.export.foreign import in_html
 from core.export.measured import Number, measured_on, result_rows
+from core.export.onnx_forms import Made
 from core.export.watched import watched_sentences
 from core.numbers import score, unit, whole
+from core.runs.results import Results
 
 STYLE = Path(__file__).with_name("report.css")
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
@@ -77,7 +78,7 @@ def _cards(facts: Facts) -> str:
     return f'<div class="cards">{"".join(cards)}</div>'
 
 
-def _results(results: dict[str, Any]) -> str:
+def _results(results: Results) -> str:
     head = ("", "teacher", "student", "paper")
     lines = []
     for row in result_rows(results):
@@ -88,7 +89,7 @@ def _results(results: dict[str, Any]) -> str:
     return _table_of(head, lines, numbers_from=1)
 
 
-def _forms(forms: dict[str, Any] | None) -> str:
+def _forms(forms: Made | None) -> str:
     if not forms or not forms["forms"]:
         return ""
     metric = forms["measured_on"]["metric"]

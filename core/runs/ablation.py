@@ -17,7 +17,7 @@ from core import estimate, paper
 from core.config import Settings, is_control
 from core.errors import DistilleryError
 from core.runs import folder as runs
-from core.runs.results import read_result
+from core.runs.results import Results, read_result
 from core.runs.resume import RESUMABLE, request_resume
 from core.settings_file import parse_settings
 from core.storage import runs_root
@@ -72,7 +72,7 @@ class AblationRun:
     score: float | None = None
     delta: float | None = None
     sure: float | None = None
-    results: dict[str, Any] | None = None
+    results: Results | None = None
 
 
 def ablation_settings(base: Settings) -> dict[str, Settings]:
@@ -208,8 +208,8 @@ def _read_row(variant: Variant, run_id: str) -> AblationRun:
 def _compared(row: AblationRun, full: AblationRun) -> AblationRun:
     if row.score is None or full.score is None or row.results is None or full.results is None:
         return row
-    same = ("metric", "split", "examples")
-    if any(row.results[name] != full.results[name] for name in same):
+    mine, other = row.results, full.results
+    if any((mine["metric"] != other["metric"], mine["split"] != other["split"], mine["examples"] != other["examples"])):
         return row
     is_share = row.results["metric"] != "correlation"
     sure = _half_width(row.score, full.score, row.results["examples"]) if is_share else None

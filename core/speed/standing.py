@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from core import paper
 from core.config import is_control
 from core.errors import DistilleryError
 from core.runs import folder as runs
 from core.runs.comparable import ROLES, Role, model_folders
+from core.runs.results import Results
 from core.runs.table import RunRow, list_rows
 from core.speed.forms import forms_of, weights_of
 from core.speed.measurement import FOLDER, Cell, Measurement, read_measurement
@@ -39,7 +39,7 @@ class MeasuredRun:
         return self.row.run_id
 
     @property
-    def results(self) -> dict[str, Any] | None:
+    def results(self) -> Results | None:
         """What the run itself measured at its end; None if it has not come to that."""
         return self.row.results
 
@@ -130,7 +130,7 @@ def pace_at_the_end(run: MeasuredRun) -> Pace | None:
 
 def sizes_of(run: MeasuredRun) -> dict[Role, Sizes]:
     """Parameters of both models, as they were saved, else from the results. Raises DistilleryError without either."""
-    cards = run.results or {}
+    cards = run.results
     if run.reason and cards:
         known = {role: (cards[role]["parameters"], cards[role]["encoder_parameters"]) for role in ROLES}
         return {role: Sizes(*known[role], words=None) for role in ROLES}
@@ -197,6 +197,6 @@ def _measurement(folder: Path) -> Measurement | None:
     return read_measurement(folder, weights_of(folder)) if (folder / FOLDER).is_dir() else None
 
 
-def _pace_of_results(results: dict[str, Any]) -> Pace:
+def _pace_of_results(results: Results) -> Pace:
     teacher, student = (results[role]["ms_per_sentence"] for role in ROLES)
     return Pace(teacher, student, on_grid=False)

@@ -7,14 +7,14 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import streamlit as st
 
 from core import numbers
 from core.cli import kinds
 from core.export import job
-from core.export.onnx_forms import FOLDER, MANIFEST, Form, read_forms
+from core.export.onnx_forms import FOLDER, MANIFEST, Form, FormMeasured, Made, MeasuredOn, read_forms
 from core.jobs import folder as jobs
 from core.models.folder import WEIGHTS
 from core.models.shape import MB
@@ -64,7 +64,7 @@ def _show_student(folder: Path) -> None:
     _download("Download student", partial(_zip, folder, None), f"{_archive_name(folder)}.zip", "application/zip")
 
 
-def _show_form(folder: Path, form: Form, made: dict[str, Any] | None) -> None:
+def _show_form(folder: Path, form: Form, made: Made | None) -> None:
     st.markdown(f"**{TITLES[form]}**")
     if made is None:
         st.caption(BEFORE[form])
@@ -79,7 +79,7 @@ def _show_form(folder: Path, form: Form, made: dict[str, Any] | None) -> None:
         _download(f"Download {TITLES[form]}", partial(_zip, folder, form), name, "application/zip")
 
 
-def _findings(found: dict[str, Any], where: dict[str, Any]) -> list[str]:
+def _findings(found: FormMeasured, where: MeasuredOn) -> list[str]:
     """What was measured of one form, a line each."""
     metric = where["metric"]
     agreement = numbers.score(found["agreement"], metric)
@@ -98,7 +98,7 @@ def _small(value: float) -> str:
     return f"{value:.{digits}f}"
 
 
-def _speed(found: dict[str, Any]) -> str:
+def _speed(found: FormMeasured) -> str:
     """Faster is only said where it was measured."""
     others = found["times_as_fast"]
     spent, ratio = numbers.milliseconds(found["ms_per_text"]), others["torch"]
@@ -110,7 +110,7 @@ def _speed(found: dict[str, Any]) -> str:
     )
 
 
-def _show_making(folder: Path, made: dict[str, Any] | None) -> None:
+def _show_making(folder: Path, made: Made | None) -> None:
     """The button that makes both ONNX files; what is being done; and what went wrong."""
     current = job.status_of(folder)
     if current is not None and current.state not in jobs.ENDED:
@@ -182,7 +182,7 @@ def _report_name(folder: Path) -> str:
     return report_name(folder)
 
 
-def _on_what(made: dict[str, Any]) -> str:
+def _on_what(made: Made) -> str:
     from core.export.card import on_what
 
     return on_what(made)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from core import numbers
+from core.runs.results import Results
 from pages.ui.text import as_label
 
 
@@ -15,7 +14,7 @@ def paper_badge() -> None:
     st.badge("paper", color="gray", help="Reported by Sanh et al. 2019, arXiv:1910.01108. Not measured here.")
 
 
-def measured_badge(results: dict[str, Any]) -> None:
+def measured_badge(results: Results) -> None:
     """Marks numbers measured on this machine; the tooltip says on which device, split and seed."""
     compute = results["compute"]
     st.badge(
@@ -26,7 +25,7 @@ def measured_badge(results: dict[str, Any]) -> None:
     )
 
 
-def demo_scale_badge(results: dict[str, Any]) -> None:
+def demo_scale_badge(results: Results) -> None:
     """Marks results whose data, and mostly whose teacher, are smaller than the paper's."""
     teacher = numbers.millions(results["teacher"]["parameters"])
     st.badge(

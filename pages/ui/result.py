@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from core import numbers, paper
 from core.config import Settings, is_control
-from core.runs.results import MODELS, read_result
+from core.runs.results import MODELS, Results, read_result
 from pages.ui.origin import demo_scale_badge, measured_badge, paper_badge
 from pages.ui.text import as_label
 
@@ -18,7 +16,7 @@ ONE = {"sentences": "a sentence", "pairs": "a pair", "masked words": "a text"}
 """What a model answers at a time, by what was counted."""
 
 
-def show_result(run_id: str, results: dict[str, Any], settings: Settings) -> None:
+def show_result(run_id: str, results: Results, settings: Settings) -> None:
     """Scores, the three promises beside the paper's, and what to do next."""
     with st.container(border=True):
         st.markdown(f"#### {headline(results, settings)}")
@@ -34,7 +32,7 @@ def show_result(run_id: str, results: dict[str, Any], settings: Settings) -> Non
             st.caption(_why_not_smaller(results))
 
 
-def headline(results: dict[str, Any], settings: Settings) -> str:
+def headline(results: Results, settings: Settings) -> str:
     """The finding in plain words."""
     teacher, student, metric = results["teacher"], results["student"], results["metric"]
     speed = teacher["ms_per_sentence"] / student["ms_per_sentence"]
@@ -56,7 +54,7 @@ def headline(results: dict[str, Any], settings: Settings) -> str:
     return f"{how} {numbers.percent(results['kept'])} of the teacher's {metric}, is {cost}."
 
 
-def one_line(results: dict[str, Any]) -> str:
+def one_line(results: Results) -> str:
     """The scores of a result in one line: "98.7 % kept (85.1 % of 86.2 %), agreement 95.0 %"."""
     metric = results["metric"]
     scores = [numbers.score(results[model]["score"], metric) for model in ("student", "teacher")]
@@ -64,7 +62,7 @@ def one_line(results: dict[str, Any]) -> str:
     return f"{kept} kept ({scores[0]} of {scores[1]}), agreement {agreement}"
 
 
-def uncertainty(results: dict[str, Any]) -> float | None:
+def uncertainty(results: Results) -> float | None:
     """Half the width of the 95 % interval of the student's score, where that is a share; None where it is not.
 
     Chance alone moves it that much.
@@ -75,7 +73,7 @@ def uncertainty(results: dict[str, Any]) -> float | None:
     return 1.96 * (share * (1 - share) / results["examples"]) ** 0.5
 
 
-def _how_measured(results: dict[str, Any]) -> str:
+def _how_measured(results: Results) -> str:
     chance = uncertainty(results)
     sure = "" if chance is None else f", so each share is sure to about ±{100 * chance:.1f} points"
     kept_teacher = ", with a teacher that was trained already" if results["teacher_from_cache"] else ""
@@ -83,14 +81,14 @@ def _how_measured(results: dict[str, Any]) -> str:
     return f"{_what_was_counted(results)}{sure}; {spent} of training and scoring{kept_teacher}."
 
 
-def _what_was_counted(results: dict[str, Any]) -> str:
+def _what_was_counted(results: Results) -> str:
     """ "1 066 test sentences that no training here had seen"."""
     split, counted = as_label(results["split"]), results["counted"]
     what = f"{counted} in {split} texts" if counted == "masked words" else f"{split} {counted}"
     return f"{numbers.whole(results['examples'])} {what} that no training here had seen"
 
 
-def _show_scores(results: dict[str, Any]) -> None:
+def _show_scores(results: Results) -> None:
     metric = results["metric"]
     scores = _words_for_scores(metric, results["counted"])
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -99,10 +97,11 @@ def _show_scores(results: dict[str, Any]) -> None:
         demo_scale_badge(results)
     values = {model: results[model]["score"] for model in ("student", "teacher")}
     columns = st.columns(4 if results["majority"] is not None else 3)
+    student, teacher = values["student"], values["teacher"]
     change = (
         None
-        if None in values.values()
-        else numbers.difference(values["student"] - values["teacher"], metric) + " against the teacher"
+        if student is None or teacher is None
+        else numbers.difference(student - teacher, metric) + " against the teacher"
     )
     columns[0].metric(
         scores["student"], numbers.score(values["student"], metric), change, delta_color="off", delta_arrow="off"
@@ -136,7 +135,7 @@ def _words_for_scores(metric: str, counted: str) -> dict[str, str]:
     }
 
 
-def _show_promises(results: dict[str, Any]) -> None:
+def _show_promises(results: Results) -> None:
     teacher, student = results["teacher"], results["student"]
     speed = teacher["ms_per_sentence"] / student["ms_per_sentence"] - 1
     smaller = 1 - student["parameters"] / teacher["parameters"]
@@ -164,7 +163,7 @@ def _show_promises(results: dict[str, Any]) -> None:
                 st.caption(f"{promise.value}", help=promise.meaning)
 
 
-def _why_not_smaller(results: dict[str, Any]) -> str:
+def _why_not_smaller(results: Results) -> str:
     teacher, student = results["teacher"], results["student"]
     outside = {name: results[name]["parameters"] - results[name]["encoder_parameters"] for name in MODELS}
     layers = 1 - student["encoder_parameters"] / teacher["encoder_parameters"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from core import numbers
+from core.runs.results import Results
 from pages.ui import marks
 from pages.ui.origin import measured_badge
 from pages.ui.stacks import theme_type
@@ -28,10 +29,10 @@ class Measure:
     """One number of a result: its title, where it stands, how it is written, and which is the better one."""
 
     title: str
-    student: Callable[[dict[str, Any]], float | None]
-    say: Callable[[float, dict[str, Any]], str]
+    student: Callable[[Results], float | None]
+    say: Callable[[float, Results], str]
     more_is_better: bool
-    teacher: Callable[[dict[str, Any]], float | None] = lambda results: None
+    teacher: Callable[[Results], float | None] = lambda results: None
     meaning: str = ""
 
 
@@ -97,7 +98,7 @@ def show_bars(entries: list[Entry]) -> None:
         st.caption(sentence)
 
 
-def not_comparable(done: Sequence[tuple[Entry, dict[str, Any]]]) -> list[str]:
+def not_comparable(done: Sequence[tuple[Entry, Results]]) -> list[str]:
     """Why these numbers may not be compared with each other."""
     said = []
     if len({results["metric"] for _, results in done}) > 1:
@@ -110,7 +111,7 @@ def not_comparable(done: Sequence[tuple[Entry, dict[str, Any]]]) -> list[str]:
     return said
 
 
-def picture(measure: Measure, done: Sequence[tuple[Entry, dict[str, Any]]]) -> str:
+def picture(measure: Measure, done: Sequence[tuple[Entry, Results]]) -> str:
     """Bars from 0, all to one scale, each with its letter before it and its number behind it."""
     values = [measure.student(results) for _, results in done]
     teachers = [measure.teacher(results) for _, results in done]
@@ -163,7 +164,7 @@ def _best(measure: Measure, values: list[float | None]) -> set[int]:
     return {place for place, value in enumerate(values) if value == best}
 
 
-def _said(measure: Measure, done: Sequence[tuple[Entry, dict[str, Any]]]) -> str:
+def _said(measure: Measure, done: Sequence[tuple[Entry, Results]]) -> str:
     values = ((entry, results, measure.student(results)) for entry, results in done)
     each = (
         f"{entry.letter} {numbers.UNKNOWN if value is None else measure.say(value, results)}"

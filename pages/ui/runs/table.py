@@ -56,10 +56,11 @@ def show_table(rows: Sequence[RunRow]) -> str | None:
 
 def as_row(row: RunRow) -> dict[str, Any]:
     """One run as the browser is told of it: texts to show, and beside each number the value to sort by."""
-    results = row.results or {}
-    metric = results.get("metric", "accuracy")
-    student, teacher = (results.get(model, {}).get("score") for model in ("student", "teacher"))
-    kept, agreement, elapsed = (results.get(name) for name in ("kept", "agreement", "elapsed_s"))
+    results = row.results
+    metric = results["metric"] if results else "accuracy"
+    student, teacher = (results["student"]["score"], results["teacher"]["score"]) if results else (None, None)
+    kept, agreement = (results["kept"], results["agreement"]) if results else (None, None)
+    elapsed = results["elapsed_s"] if results else None
     time = numbers.UNKNOWN if elapsed is None else numbers.duration(elapsed).removeprefix("about ")
     name, state = clean(row.name), state_of(row)
     data = clean(data_in_words(row.settings.data)) if row.settings else numbers.UNKNOWN
