@@ -19,6 +19,7 @@ run: $(VENV)/.run-requirements
 
 test: $(INSTALLED) chromium strace
 	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
 # $CHROMIUM or one on the PATH; as root one from apt; else playwright's own.
