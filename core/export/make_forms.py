@@ -13,11 +13,11 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from core import libraries
 from core.errors import DistilleryError
-from core.export.onnx_forms import FILES, FOLDER, MANIFEST, Made, content_sha256, read_forms
+from core.export.onnx_forms import FILES, FOLDER, FORMS, MANIFEST, Form, Made, MeasuredOn, content_sha256, read_forms
 from core.models.folder import WEIGHTS
 from core.persisted import write_kept
 from core.runs import folder as runs
@@ -53,16 +53,16 @@ def _make(folder: Path, tell: Tell) -> Made:
     try:
         building.mkdir(mode=0o700)
         made = _build(folder, building, tell)
-        write_kept(building / MANIFEST, made)
+        write_kept(building / MANIFEST, dict(made))
         # No student changes here, so nothing is lost where somebody looks between these two lines.
         shutil.rmtree(folder / FOLDER, ignore_errors=True)
         building.rename(folder / FOLDER)
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    return cast(Made, made)
+    return made
 
 
-def _build(folder: Path, building: Path, tell: Tell) -> dict[str, Any]:
+def _build(folder: Path, building: Path, tell: Tell) -> Made:
     tell("Loading the student.")
     libraries.load()
     from core.export.convert import write_int8, write_onnx
@@ -82,8 +82,8 @@ def _build(folder: Path, building: Path, tell: Tell) -> dict[str, Any]:
     return {
         "student_sha256": weights,
         "made_at": round(time.time()),
-        "files": {FILES[form]: content_sha256(building / FILES[form]) for form in forms if form in FILES},
-        "forms": {form: measured for form, measured in forms.items() if form in FILES},
+        "files": {FILES[form]: content_sha256(building / FILES[form]) for form in FORMS if form in forms},
+        "forms": {form: forms[form] for form in FORMS if form in forms},
         "student": forms["torch"],
         "refused": refused,
         "measured_on": _circumstances(texts),
@@ -92,12 +92,12 @@ def _build(folder: Path, building: Path, tell: Tell) -> dict[str, Any]:
 
 def _checked(
     model: Model, building: Path, texts: HeldOut, tell: Tell
-) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+) -> tuple[dict[str, Any], dict[Form, str]]:
     """What was measured, by form, of the student and of those that may be offered; and why the others may not."""
     from core.export.check import LARGEST_DIFFERENCE, compare, is_faster, time_forms
 
     files: dict[str, Path] = {form: building / name for form, name in FILES.items()}
-    refused: dict[str, str] = {}
+    refused: dict[Form, str] = {}
     tell("Asking the student and both files the same test texts.")
     compared = compare(model, files, texts)
     furthest = compared["onnx"]["largest_difference"]
@@ -119,7 +119,7 @@ def _checked(
     return measured, refused
 
 
-def _circumstances(texts: HeldOut) -> dict[str, Any]:
+def _circumstances(texts: HeldOut) -> MeasuredOn:
     """On what texts and with what the forms were measured."""
     import onnx
     import onnxruntime

@@ -20,6 +20,7 @@ from core.config import MASK, Settings
 from core.distill.silence import Silence
 from core.jobs.reporter import Progress
 from core.models import shelf
+from core.models.in_memory import pieces_of
 from core.persisted import Count, Text, is_there, read_as, write_kept
 from core.scoring.held_out import MOST_BYTES, prepare, weights_of
 from core.scoring.hidden_words import shown
@@ -184,7 +185,7 @@ def _found(objective: Any, guessed: Mapping[str, NDArray]) -> HeldOutWords:
 
 
 def _text(tokenizer: PreTrainedTokenizerBase, pieces: list[int]) -> str:
-    return tokenizer.convert_tokens_to_string(tokenizer.convert_ids_to_tokens(pieces))
+    return tokenizer.convert_tokens_to_string(pieces_of(tokenizer, pieces))
 
 
 def _each(members: Iterable[bool]) -> NDArray[np.bool_]:

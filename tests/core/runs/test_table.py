@@ -80,7 +80,7 @@ def test_what_has_changed_is_read_again_and_what_is_gone_is_forgotten(home):
 def test_a_run_whose_process_dies_is_interrupted_though_no_file_has_changed(home, monkeypatch):
     folder = make_run(home, state="running")
     assert row_of(folder).state == "running"
-    monkeypatch.setattr("core.jobs.owner.is_alive", lambda owner: False)
+    monkeypatch.setattr("core.jobs.owner.is_alive", lambda owner, folder: False)
     assert row_of(folder).state == "interrupted"
 
 
