@@ -90,9 +90,7 @@ def _build(folder: Path, building: Path, tell: Tell) -> Made:
     }
 
 
-def _checked(
-    model: Model, building: Path, texts: HeldOut, tell: Tell
-) -> tuple[dict[str, Any], dict[Form, str]]:
+def _checked(model: Model, building: Path, texts: HeldOut, tell: Tell) -> tuple[dict[str, Any], dict[Form, str]]:
     """What was measured, by form, of the student and of those that may be offered; and why the others may not."""
     from core.export.check import LARGEST_DIFFERENCE, compare, is_faster, time_forms
 

@@ -230,9 +230,11 @@ def _checked(kept: _Kept) -> HeldOut:
     names, texts, seconds = kept["label_names"], kept["texts"], kept["seconds"]
     if names and not all(isinstance(label, int) for label in kept["labels"]):
         raise ValueError("labels between two names")
-    labels = np.array(kept["labels"], dtype=np.int64 if names else np.float32)
     seldom = np.array(kept["seldom"], dtype=np.int64)
-    answers = {role: np.array(rows, dtype=np.float32) for role, rows in kept["answers"].items()}
+    # What is too large for 32 bits becomes infinite here, and is refused below.
+    with np.errstate(over="ignore"):
+        labels = np.array(kept["labels"], dtype=np.int64 if names else np.float32)
+        answers = {role: np.array(rows, dtype=np.float32) for role, rows in kept["answers"].items()}
     shape = (len(texts), len(names) or 1)
     if set(answers) != {"teacher", "student"} or any(rows.shape != shape for rows in answers.values()) or not texts:
         raise ValueError("answers of another shape")

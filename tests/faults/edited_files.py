@@ -20,6 +20,7 @@ import numpy as np
 from core.export.onnx_forms import FILES, FOLDER, MANIFEST, content_sha256
 from core.jobs.owner import this_process
 from core.models.folder import WEIGHTS
+from core.persisted import write_kept
 from core.runs import folder as runs
 from core.runs.about import write_about
 from core.runs.comparable import model_folders
@@ -204,4 +205,4 @@ def _keep_labels(run: Path) -> None:
 def _keep_words(run: Path) -> None:
     words = {"contexts": ["a [MASK] film"], "words": ["warm"], "teacher": ["warm"], "student": ["dull"], "counts": [3]}
     weights = held_out.weights_of(model_folders(run))
-    held_out.keep(run / held_out_words.FILE, {"version": held_out_words.VERSION, "weights": weights, "found": words})
+    write_kept(run / held_out_words.FILE, {"version": held_out_words.VERSION, "weights": weights, "found": words})
