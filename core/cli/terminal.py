@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 from core.cli import FAILED, FINISHED, STOPPED
 
 if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+    from typing_extensions import Buffer
 
 
 def run_in_terminal(main: Callable[[], int]) -> int:
@@ -68,7 +68,7 @@ class _Sink(io.RawIOBase):
     def isatty(self) -> bool:
         return self._raw.isatty()
 
-    def write(self, data: ReadableBuffer, /) -> int | None:
+    def write(self, data: Buffer, /) -> int | None:
         try:
             return self._raw.write(data)
         except OSError as error:

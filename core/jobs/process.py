@@ -22,8 +22,9 @@ from core.storage import PROJECT
 log = logging.getLogger("distillery")
 
 STANDBY = "-"
-LAST_WORDS = 8_000
-"""So many bytes at the end of what a process printed are kept when it ended without a word of its own."""
+LAST_WORDS = 32_000
+"""So many bytes at the end of what a process printed are kept when it ended without a word of its own: the report of a
+crash ends with the names of some two hundred libraries."""
 
 CLOSED = "Stopped because the program was closed before it began."
 

@@ -78,7 +78,7 @@ def show_log(folder: Path) -> None:
             try:
                 st.code(_tail(log), language=None, wrap_lines=True)
             except OSError as error:
-                st.caption(f"It cannot be read: {error.strerror}.")
+                st.caption(as_label(f"It cannot be read: {error.strerror}.", 300))
 
 
 def show_queue(besides: str | None) -> None:

@@ -7,6 +7,7 @@ must stand on the screen.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -220,9 +221,13 @@ def train(start_server: StartServer, browser: Browser, home: Path, lender: Serve
     return server, folder
 
 
-def test_a_killed_server_leaves_a_run_that_reads_interrupted(start_server, browser, page, server, home):
+def test_a_killed_server_and_its_jobs_process_leave_a_run_that_reads_interrupted(
+    start_server, browser, page, server, home
+):
+    """As a power cut would. Where the server alone is killed, the run goes on: faults/test_processes.py."""
     killed, folder = train(start_server, browser, home, server)
     killed.end(signal.SIGKILL)
+    os.kill(runs.read_status(folder).owner["pid"], signal.SIGKILL)
     step = json.loads((folder / "status.json").read_text())["step"]
     assert step >= 2
     again = start_server(home=home)

@@ -11,12 +11,12 @@ import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from core import whole_folder
 from core.cli import kinds
 from core.distill import checkpoint, job, labels, loop
 from core.distill.checkpoint import Progress, newest_checkpoint
@@ -148,8 +148,8 @@ def _is_line_of_step(_writer: Any, event: dict[str, Any]) -> bool:
     return event.get("stage") == "student" and event.get("step") == STEP
 
 
-def _is_second_file_of_save(path: Path, _content: bytes) -> bool:
-    return path.name == "optimiser.safetensors" and (path.parents[1] / "student-00000006").exists()
+def _is_second_file_of_save(building: whole_folder.Building, name: str) -> bool:
+    return name == "optimiser.safetensors" and (building.path.parent / "student-00000006").exists()
 
 
 # Owner and name of what raises, and when.
@@ -158,7 +158,7 @@ PLACES: dict[str, tuple[Any, str, Callable[..., bool]]] = {
     "step": (loop, "_update", _is_step),
     "scoring": (FolderRecorder, "score", lambda _recorder, step, **__: step >= STEP),
     "logging": (events.EventWriter, "append", _is_line_of_step),
-    "save": (checkpoint, "_write_through", _is_second_file_of_save),
+    "save": (whole_folder.Building, "file", _is_second_file_of_save),
 }
 
 

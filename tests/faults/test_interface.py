@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,6 @@ def test_a_clock_that_jumps_changes_no_duration_and_no_order(
             assert clock == sorted(clock) and 0 <= clock[0] and clock[-1] < 600
         assert json.loads((folder / "results.json").read_bytes())["elapsed_s"] < 600
         status = runs.read_status(folder)
-        runs.write_status(folder, runs.replace(status, state="running", step=status.total_steps - 1))
+        runs.write_status(folder, replace(status, state="running", step=status.total_steps - 1))
         left = feed(folder, 0)["now"]["left_s"]
         assert left is None or 0 <= left < 600

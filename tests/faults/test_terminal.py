@@ -47,7 +47,7 @@ import threading
 start = threading.Thread.start
 
 def noted(thread):
-    if thread.name == "training":
+    if thread.name == "jobs-training":
         with open({log!r}, "a") as file:
             file.write("started\\n")
     start(thread)

@@ -71,7 +71,7 @@ def test_broken_settings_fail_the_run_with_a_sentence() -> None:
 
 
 def test_what_a_finished_run_measured_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    measured = {"elapsed_s": 1.0, "compute": {"device": "cpu", "precision": "fp32"}}
+    measured = {"elapsed_s": 1.0, "teacher_from_cache": False, "compute": {"device": "cpu", "precision": "fp32"}}
     monkeypatch.setattr(job, "run_job", lambda *_: measured)
     folder = runs.create_run(Settings(), "good")
     assert carry_out(folder) == "finished"
