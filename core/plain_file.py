@@ -13,10 +13,14 @@ class NotPlain(ValueError):
     """It is a pipe, a socket or a device, which may have no end or nobody who writes to it."""
 
 
-def open_plain_file(path: Path) -> BufferedReader:
-    """The file, open for reading. Raises OSError, a folder included, NotPlain, or ValueError for what is no path."""
+def open_plain_file(path: Path, follow: bool = True) -> BufferedReader:
+    """The file, open for reading. Raises OSError, a folder included, NotPlain, or ValueError for what is no path.
+
+    Without `follow` a link is an OSError too, where the system can tell.
+    """
     # Not waiting: opening a pipe that nobody writes to would never return.
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    flags = ("O_NONBLOCK", "O_BINARY") if follow else ("O_NONBLOCK", "O_BINARY", "O_NOFOLLOW")
+    descriptor = os.open(path, os.O_RDONLY | sum(getattr(os, flag, 0) for flag in flags))
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode):
         return os.fdopen(descriptor, "rb")

@@ -11,12 +11,12 @@ import json
 import math
 import os
 import secrets
-import stat
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from core.errors import DistilleryError
+from core.plain_file import NotPlain, open_plain_file
 
 PROJECT = Path(__file__).resolve().parents[1]
 MOST_DIGITS = 18
@@ -84,19 +84,13 @@ def open_plain(path: Path) -> BufferedReader:
 
     A link could lead out of a run's folder, a pipe would wait for a writer, and a device never ends.
     """
-    flags = ("O_NONBLOCK", "O_NOFOLLOW", "O_CLOEXEC", "O_BINARY")
     try:
-        descriptor = os.open(path, os.O_RDONLY | sum(getattr(os, flag, 0) for flag in flags))
+        return open_plain_file(path, follow=False)
+    except (NotPlain, IsADirectoryError) as error:
+        raise OSError(errno.EINVAL, "it is not a plain file") from error
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise OSError(errno.ELOOP, "it is a link") from error
-        raise
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "it is not a plain file")
-        return os.fdopen(descriptor, "rb")
-    except BaseException:
-        os.close(descriptor)
         raise
 
 

@@ -9,9 +9,10 @@ import threading
 from pathlib import Path
 from typing import TextIO
 
-from core.cli import FAILED, FINISHED, STOPPED
+from core.cli import STOPPED, exit_code
 from core.cli.kinds import queue
 from core.cli.report import report
+from core.cli.terminal import SIGNALS
 from core.jobs.carry_out import wait_and_carry_out
 from core.runs import folder as runs
 
@@ -28,7 +29,7 @@ def carry_out(folder: Path, leaving: threading.Event, to: TextIO | None = None) 
     watcher.join(timeout=2)
     status = runs.read_status(folder)
     print(f"{status.state}: {status.sentence}", file=to)
-    return {"finished": FINISHED, "stopped": STOPPED}.get(status.state, FAILED)
+    return exit_code(status.state)
 
 
 def carry_out_and_report(folder: Path, leaving: threading.Event) -> int:
@@ -48,9 +49,8 @@ def leave_on_signals() -> threading.Event:
         leaving.set()
         print("Stopping after the current step. Press Ctrl-C again to leave at once.", file=sys.stderr, flush=True)
 
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), leave)
+    for number in SIGNALS:
+        signal.signal(number, leave)
     return leaving
 
 

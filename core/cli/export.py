@@ -14,15 +14,13 @@ from typing import Any, BinaryIO
 
 from core.cli import FAILED, FINISHED
 from core.cli.carry_out import carry_out, leave_on_signals
-from core.cli.terminal import clean_up_on_ctrl_c
+from core.cli.terminal import SIGNALS, clean_up_on_ctrl_c
 from core.cli.which import run_meant
 from core.errors import DistilleryError
 from core.export.onnx_forms import Made
 from core.failures import is_disk_full, why_it_failed
 from core.jobs.folder import remove
 from core.jobs.owner import this_process
-
-SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 def add_commands(commands: Any) -> None:
@@ -119,7 +117,6 @@ def _write(path: Path, write: Callable[[BinaryIO], object]) -> None:
             write(file)
         os.replace(part, path)
     except OSError as error:
-        part.unlink(missing_ok=True)
         if is_disk_full(error):
             raise DistilleryError(why_it_failed(error)) from error
         raise DistilleryError(f"{path} cannot be written: {error.strerror or error}.") from error

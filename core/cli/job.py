@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from core import libraries
-from core.cli import FAILED, FINISHED, STOPPED
+from core.cli import STOPPED, exit_code
 from core.cli.kinds import queue
+from core.cli.terminal import SIGNALS
 from core.jobs.carry_out import wait_and_carry_out
 from core.jobs.process import STANDBY
 
@@ -37,8 +38,7 @@ def _carry_out(options: argparse.Namespace) -> int:
         return STOPPED
     if hasattr(os, "nice"):
         os.nice(queue.kind_of(folder).patience)
-    state = wait_and_carry_out(queue, folder, leaving)
-    return {"finished": FINISHED, "stopped": STOPPED}.get(state or "", FAILED)
+    return exit_code(wait_and_carry_out(queue, folder, leaving))
 
 
 def _folder_to_come() -> Path | None:
@@ -54,7 +54,6 @@ def _folder_to_come() -> Path | None:
 def _leave_on_signals() -> threading.Event:
     """An event that a signal sets: save and leave after the current step."""
     leaving = threading.Event()
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda *_: leaving.set())
+    for number in SIGNALS:
+        signal.signal(number, lambda *_: leaving.set())
     return leaving

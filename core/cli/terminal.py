@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""By which a person or the system asks a command to end; Windows has no SIGHUP."""
+
+
 def run_in_terminal(main: Callable[[], int]) -> int:
     """Carry out `main` as the whole work of this process; returns its exit code.
 

@@ -12,7 +12,7 @@ from core.jobs.owner import Owner
 from core.jobs.reporter import Reporter
 from core.persisted import read_kept
 from core.runs import folder as runs
-from core.storage import BrokenRun, jobs_root
+from core.storage import jobs_root
 
 PREFIX = "export-"
 
@@ -28,11 +28,8 @@ def start(run: Path, owner: Owner | None = None) -> Path:
 
 def status_of(run: Path) -> Status | None:
     """What the job of a run is doing, or how it ended; None if there is none to speak of."""
-    try:
-        status = jobs.read_status(jobs_root() / _name(run))
-    except BrokenRun:
-        return None
-    return None if status.state in ("finished", "stopped") else status
+    status = jobs.find_status(jobs_root() / _name(run))
+    return None if status is None or status.state in ("finished", "stopped") else status
 
 
 def stop(run: Path) -> None:

@@ -33,11 +33,15 @@ ENDED: tuple[State, ...] = ("stopped", "finished", "failed", "interrupted")
 RESUMABLE: tuple[State, ...] = ("stopped", "interrupted", "failed")
 
 WAITING = "Waiting for its turn."
+NEVER_BEGAN = "Stopped before it began."
 LONGEST_SENTENCE = 10_000
 MOST_STEPS = 10**12
 
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 """What a new job may be called. A person may rename its folder to anything that the system takes."""
+
+HIDDEN = ".deleted-"
+"""How the name of a folder begins that has been deleted and still has to be removed."""
 
 MISNAMED = "The name of its folder holds what is no UTF-8 text or cannot be shown. Rename the folder or delete it here."
 _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -145,7 +149,7 @@ def create_anew(root: Path, settings: dict[str, Any], name: str, **options: Any)
 
 def remove(folder: Path) -> None:
     """Delete a job's folder: it is gone from every list at once and whole, and its files follow."""
-    hidden = folder.parent / f".deleted-{secrets.token_hex(8)}"
+    hidden = folder.parent / f"{HIDDEN}{secrets.token_hex(8)}"
     try:
         folder.rename(hidden)
     except FileNotFoundError:
@@ -177,6 +181,8 @@ def read_status(folder: Path) -> Status:
     Raises BrokenRun if the file cannot be read.
     """
     status = written_status(folder)
+    if status.state == "queued" and stop_requested(folder):
+        return replace(status, state="stopped", sentence=NEVER_BEGAN)
     waiting_for_nobody = status.state == "queued" and status.owner is None
     if status.state in ENDED or waiting_for_nobody or owners.is_alive(status.owner, folder):
         return _stopping(folder, status)
@@ -194,12 +200,18 @@ def written_status(folder: Path) -> Status:
         raise BrokenRun(f"{file} does not look like a status file: {str(error)[:300]}.") from error
 
 
-def state_of(folder: Path) -> State | None:
-    """The state word alone; None for a folder that cannot be read."""
+def find_status(folder: Path) -> Status | None:
+    """The same; None for a folder that is not there or cannot be read."""
     try:
-        return read_status(folder).state
+        return read_status(folder)
     except BrokenRun:
         return None
+
+
+def state_of(folder: Path) -> State | None:
+    """The state word alone; None for a folder that is not there or cannot be read."""
+    status = find_status(folder)
+    return status.state if status else None
 
 
 def write_status(folder: Path, status: Status, durable: bool = True) -> None:
@@ -209,11 +221,12 @@ def write_status(folder: Path, status: Status, durable: bool = True) -> None:
 
 
 def request_stop(folder: Path) -> None:
-    """Ask a job to stop after its current step, whichever process works on it; a queued one never starts."""
+    """Ask a job to stop after its current step, whichever process works on it; a queued one never starts.
+
+    The file is all there is to it, and the status stays with who works on the job: written from here as well, it could
+    say "stopped" of one that a worker has begun in this moment.
+    """
     (folder / "stop").touch(mode=0o600)
-    status = read_status(folder)
-    if status.state == "queued":
-        write_status(folder, replace(status, state="stopped", sentence="Stopped before it began."))
 
 
 def stop_requested(folder: Path) -> bool:
@@ -223,10 +236,11 @@ def stop_requested(folder: Path) -> bool:
 
 def queue_again(folder: Path, sentence: str, owner: Owner | None = None) -> None:
     """Put a job that was stopped or cut off at the end of the queue, or reserve it for the process `owner`."""
-    (folder / "stop").unlink(missing_ok=True)
     again = queued(sentence, owners.of_folder(owner, folder) if owner else None)
     before = written_status(folder)
     write_status(folder, replace(again, stage=before.stage, step=before.step, total_steps=before.total_steps))
+    # Last: without it the job may begin.
+    (folder / "stop").unlink(missing_ok=True)
     ring()
 
 

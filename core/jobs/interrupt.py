@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -32,8 +33,10 @@ def interrupting(should_stop: Callable[[], bool]) -> Iterator[None]:
     try:
         yield
     finally:
-        over.set()
-        watcher.join()
+        # A Stop that comes now is too late: the work has ended, one way or the other.
+        with contextlib.suppress(Interrupted):
+            over.set()
+            watcher.join()
         signal.signal(signal.SIGINT, before)
 
 

@@ -91,12 +91,11 @@ class Launcher:
 
         Raises OSError if it cannot be started or announced; nothing is then left behind.
         """
-        process, waits = self._take()
-        if process is None:
-            process = JobProcess.start(self._command(str(folder)))
+        ready = self._take()
+        process = ready or JobProcess.start(self._command(str(folder)))
         try:
             announce(process.popen.pid)
-            if waits and not process.hand_over(folder):
+            if ready and not ready.hand_over(folder):
                 raise OSError("the process that stood ready has ended")
         except BaseException:
             process.popen.kill()
@@ -112,15 +111,16 @@ class Launcher:
             ready.popen.kill()
             ready.forget()
 
-    def _take(self) -> tuple[JobProcess | None, bool]:
+    def _take(self) -> JobProcess | None:
+        """The process that stands ready, if there is one and it lives."""
         with self._guard:
             ready, self._ready = self._ready, None
         if ready is None:
-            return None, False
+            return None
         if ready.popen.poll() is not None:
             ready.forget()
-            return None, False
-        return replace(ready, killed_for_memory=killed_for_memory()), True
+            return None
+        return replace(ready, killed_for_memory=killed_for_memory())
 
 
 def say_how_it_ended(folder: Path, process: JobProcess, resumes: bool = True) -> None:

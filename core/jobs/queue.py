@@ -56,7 +56,9 @@ class Queue:
 
     def waiting(self, lane: Lane, *names: str) -> list[Path]:
         """Those that wait for the server's worker, the one that has waited longest first."""
-        return sorted(filter(_waits, self.all(lane, *names)), key=_waiting_since)
+        since = ((_waiting_since(folder), folder) for folder in self.all(lane, *names))
+        found = [(moment, folder.name, folder) for moment, folder in since if moment is not None]
+        return [folder for *_, folder in sorted(found)]
 
     def active(self, lane: Lane, *names: str) -> list[Path]:
         """Those that are at work now, in whatever process."""
@@ -78,17 +80,17 @@ class Queue:
             lock.release()
 
 
-def _waits(folder: Path) -> bool:
-    try:
-        status = jobs.read_status(folder)
-    except BrokenRun:
-        return False
-    return status.state == "queued" and status.owner is None
-
-
-def _waiting_since(folder: Path) -> tuple[float, str]:
+def _waiting_since(folder: Path) -> float | None:
+    """Seconds since 1970; None for a job that does not wait for a server's worker."""
+    status = jobs.find_status(folder)
+    if status is None or status.state != "queued" or status.owner is not None:
+        return None
     # Files of earlier versions do not say when they were queued; then their settings were written.
+    return status.queued_at or _written(folder / "config.json")
+
+
+def _written(path: Path) -> float:
     try:
-        return jobs.read_status(folder).queued_at or (folder / "config.json").stat().st_mtime, folder.name
-    except (OSError, BrokenRun):
-        return 0.0, folder.name
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -6,6 +6,7 @@ of a server which was killed, is waited for like one of their own.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -23,7 +24,6 @@ from core.jobs.kind import Lane
 from core.jobs.owner import Owner
 from core.jobs.process import JobProcess, Launcher, say_how_it_ended
 from core.jobs.queue import Queue
-from core.storage import BrokenRun
 
 log = logging.getLogger("distillery")
 
@@ -54,7 +54,6 @@ class Worker:
                     thread = threading.Thread(target=self._work, args=(lane,), name=f"jobs-{lane}", daemon=True)
                     self._threads[lane] = thread
                     thread.start()
-        ring()
 
     @property
     def is_working(self) -> bool:
@@ -71,11 +70,13 @@ class Worker:
         self._leaving.set()
         ring()
         deadline = time.monotonic() + timeout_s
-        for owner in self._servers():
-            _terminate(owner)
+        servers = self._of_servers()
+        for folder in servers:
+            _terminate(folder)
         for thread in self._threads.values():
             thread.join(max(0.0, deadline - time.monotonic()))
-        while self._servers() and time.monotonic() < deadline:
+        # The jobs of a server that was killed have no thread here that waits for them.
+        while any(map(_is_at_work, servers)) and time.monotonic() < deadline:
             time.sleep(queues.POLL_S)
         self._launcher.close()
 
@@ -126,10 +127,9 @@ class Worker:
     def _at_work(self) -> list[Path]:
         return [folder for lane in self._queue.lanes for folder in self._queue.active(lane)]
 
-    def _servers(self) -> list[Owner]:
-        """Processes at work on this machine that a server has started: this one, or one that was killed."""
-        found = (_owner_of(folder) for folder in self._at_work())
-        return [owner for owner in found if owner and owner.get("by") == SERVER and owners.is_here(owner)]
+    def _of_servers(self) -> list[Path]:
+        """Jobs at work on this machine that a server has started: this one, or one that was killed."""
+        return [folder for folder in self._at_work() if _server_of(folder)]
 
 
 def _announce(folder: Path, pid: int) -> None:
@@ -138,15 +138,18 @@ def _announce(folder: Path, pid: int) -> None:
     jobs.write_status(folder, status, durable=False)
 
 
-def _owner_of(folder: Path) -> Owner | None:
-    try:
-        return jobs.written_status(folder).owner
-    except BrokenRun:
-        return None  # deleted while we looked
+def _is_at_work(folder: Path) -> bool:
+    return jobs.state_of(folder) in jobs.ACTIVE
 
 
-def _terminate(owner: Owner) -> None:
-    try:
-        os.kill(owner["pid"], signal.SIGTERM)
-    except ProcessLookupError:
-        return
+def _server_of(folder: Path) -> Owner | None:
+    """The process at work on a job, if a server has started it on this machine."""
+    status = jobs.find_status(folder)
+    owner = status.owner if status else None
+    return owner if owner and owner.get("by") == SERVER and owners.is_here(owner) else None
+
+
+def _terminate(folder: Path) -> None:
+    if owner := _server_of(folder):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(owner["pid"], signal.SIGTERM)

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from core.models.weights import ModelError, WeightsFile
-from core.plain_file import NotPlain, open_plain_file
+from core.plain_file import NotPlain
+from core.whole_folder import sha256_of
 
 CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, VOCABULARY, MANIFEST = (
     "config.json",
@@ -193,11 +194,9 @@ def saved_sha256(folder: Path) -> str:
 def file_sha256(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal. Raises OSError, also for a pipe or a device, which might never end."""
     try:
-        file = open_plain_file(path)
+        return sha256_of(path)
     except NotPlain as error:
         raise OSError(errno.EINVAL, str(error)) from error
-    with file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(file: BufferedReader, limit: int, where: str) -> bytes:

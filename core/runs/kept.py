@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,15 +11,15 @@ from pathlib import Path
 from filelock import Timeout
 
 from core.errors import DistilleryError
+from core.jobs.folder import HIDDEN
 from core.jobs.queue import MACHINE, lane_lock
 from core.runs import folder as runs
 from core.runs.disk import size_mb
 from core.storage import BrokenRun, cache_root, read_json
+from core.whole_folder import remove
 
 ANSWERS = ("answers", "train_hidden.npy", "train_logits.npy")
 """What of a kept teacher's folder is only asked for again where it is missing; the files are an older program's."""
-
-HIDDEN = ".deleted-"
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def _delete(paths: list[Path]) -> None:
         # Renamed before it is removed: a run that is cut off here finds it whole or not at all.
         path.rename(_teachers() / f"{HIDDEN}{secrets.token_hex(8)}")
     for left in _teachers().glob(f"{HIDDEN}*"):
-        shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+        remove(left)
 
 
 def _teachers() -> Path:

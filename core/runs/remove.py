@@ -12,11 +12,10 @@ from pathlib import Path
 from filelock import Timeout
 
 from core.errors import DistilleryError
+from core.jobs.folder import HIDDEN
 from core.jobs.queue import MACHINE, lane_lock
 from core.runs import folder as runs
 from core.storage import runs_root, scores_root
-
-HIDDEN = ".deleted-"
 
 log = logging.getLogger("distillery")
 

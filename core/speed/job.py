@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from filelock import FileLock
-
 from core.errors import DistilleryError
 from core.jobs import folder as jobs
 from core.jobs.folder import Status
@@ -18,7 +16,7 @@ from core.persisted import read_kept
 from core.runs import folder as runs
 from core.speed.machine import this_machine
 from core.speed.measurement import write_measurement
-from core.storage import BrokenRun, jobs_root, runs_root
+from core.storage import BrokenRun, jobs_root
 
 NAME = "measure"
 
@@ -35,13 +33,11 @@ def begin(run_id: str, why_not: str, threads: int | None = None, owner: Owner | 
 
     Raises DistilleryError with `why_not`, the reason why nothing may be measured now, if there is one.
     """
-    folder = jobs_root() / NAME
-    with FileLock(runs_root() / ".measuring.lock", mode=0o600):
-        if measuring() is None:
-            if why_not:
-                raise DistilleryError(why_not)
-            jobs.create_anew(jobs_root(), {"job": NAME, "run": run_id, "threads": threads}, NAME, owner=owner)
-    return folder
+    if measuring():
+        return jobs_root() / NAME
+    if why_not:
+        raise DistilleryError(why_not)
+    return jobs.create_anew(jobs_root(), {"job": NAME, "run": run_id, "threads": threads}, NAME, owner=owner)
 
 
 def current() -> tuple[str, Status] | None:

@@ -16,6 +16,7 @@ from core.cli import kinds
 from core.export import job
 from core.export.onnx_forms import FOLDER, MANIFEST, Form, FormMeasured, Made, MeasuredOn, read_forms
 from core.jobs import folder as jobs
+from core.jobs.folder import Status
 from core.models.folder import WEIGHTS
 from core.models.shape import MB
 from pages.ui.text import as_label
@@ -33,11 +34,14 @@ BEFORE: dict[Form, str] = {
 def export_panel(folder: Path) -> None:
     """What can be taken along of one finished run; the ONNX files are made on request, and every viewer sees it."""
     st.subheader("Take it with you", anchor=False)
-    st.fragment(_show, run_every=EVERY_S if _is_making(folder) else None)(folder, _is_making(folder))
+    is_making = _is_making(job.status_of(folder))
+    st.fragment(_show, run_every=EVERY_S if is_making else None)(folder, is_making)
 
 
 def _show(folder: Path, was_making: bool) -> None:
-    if was_making and not _is_making(folder):
+    # Looked at once: a button drawn beside a clock that is already over would not hear its click.
+    current = job.status_of(folder)
+    if was_making and not _is_making(current):
         st.rerun()  # the page once more, without the clock
     made = read_forms(folder)
     cards = [card.container(border=True, height="stretch") for card in st.columns(4)]
@@ -50,7 +54,7 @@ def _show(folder: Path, was_making: bool) -> None:
         st.markdown("**Report**")
         st.caption("Numbers, curves and recipe in one file that opens in any browser, without a network.")
         _download("Download report", partial(_report, folder), _report_name(folder), "text/html")
-    _show_making(folder, made)
+    _show_making(folder, made, current)
 
 
 def _show_student(folder: Path) -> None:
@@ -110,10 +114,9 @@ def _speed(found: FormMeasured) -> str:
     )
 
 
-def _show_making(folder: Path, made: Made | None) -> None:
+def _show_making(folder: Path, made: Made | None, current: Status | None) -> None:
     """The button that makes both ONNX files; what is being done; and what went wrong."""
-    current = job.status_of(folder)
-    if current is not None and current.state not in jobs.ENDED:
+    if current is not None and _is_making(current):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f":material/hourglass_top: {as_label(current.sentence, 200)}")
             st.button("Cancel", key="export-cancel", type="tertiary", on_click=job.stop, args=(folder,))
@@ -188,6 +191,5 @@ def _on_what(made: Made) -> str:
     return on_what(made)
 
 
-def _is_making(folder: Path) -> bool:
-    current = job.status_of(folder)
-    return current is not None and current.state not in jobs.ENDED
+def _is_making(status: Status | None) -> bool:
+    return status is not None and status.state not in jobs.ENDED

@@ -34,7 +34,7 @@ from core.storage import BrokenRun
 from pages.ui.answers import sure_column
 from pages.ui.compare.models import Choice, folders_of, question_of
 from pages.ui.compare.names import title_of
-from pages.ui.compare.progress import begin_or_say, show_progress, status_of
+from pages.ui.compare.progress import begin_or_say, show_progress
 from pages.ui.text import as_label, clean, show_text
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def show_file(run: RunToCompare, chosen: Mapping[str, Choice]) -> None:
         st.caption(as_label(note, 400))
     models, longest = folders_of(chosen), run.settings.data.max_tokens
     work = job.file_job(upload.digest, columns, weights_of(models), longest)
-    status = status_of(work)
+    status = jobs.find_status(work)
     if status is not None and status.state not in jobs.ENDED:
         show_progress(work, "rows answered", "compare-file")
         return

@@ -15,7 +15,7 @@ from core.scoring import job
 from core.scoring.held_out import HeldOut, read_held_out, weights_of
 from core.scoring.held_out_words import HeldOutWords, read_held_out_words
 from pages.ui.compare.file import compute_now
-from pages.ui.compare.progress import begin_or_say, show_progress, status_of
+from pages.ui.compare.progress import begin_or_say, show_progress
 from pages.ui.text import as_label
 
 KEPT = "compare-held-out"
@@ -55,7 +55,7 @@ def _kept_or_asked(
         st.session_state[KEPT] = (name, found)
         return found
     work = job.held_out_job(run.run_id, weights)
-    status = status_of(work)
+    status = jobs.find_status(work)
     if status is not None and status.state not in jobs.ENDED:
         show_progress(work, "batches of texts", key)
         return None

@@ -11,21 +11,11 @@ import streamlit as st
 from core import numbers
 from core.failures import is_disk_full
 from core.jobs import folder as jobs
-from core.jobs.folder import Status
-from core.storage import BrokenRun
 from pages.ui.text import as_label
 
 EVERY_S = 1.0
 
 Given = ParamSpec("Given")
-
-
-def status_of(job: Path) -> Status | None:
-    """What a job is doing or how it ended; None if there is none, or it cannot be read."""
-    try:
-        return jobs.read_status(job)
-    except BrokenRun:
-        return None
 
 
 def begin_or_say(start: Callable[Given, object], *args: Given.args, **options: Given.kwargs) -> None:
@@ -43,7 +33,7 @@ def show_progress(job: Path, what: str, key: str) -> None:
 
 
 def _look(job: Path, what: str, key: str) -> None:
-    status = status_of(job)
+    status = jobs.find_status(job)
     if status is None or status.state in jobs.ENDED:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -67,5 +57,5 @@ def _look(job: Path, what: str, key: str) -> None:
 
 def _stop(job: Path) -> None:
     # A file's job that has ended since may have been deleted with its answers, by another tab.
-    if status_of(job) is not None:
+    if jobs.find_status(job) is not None:
         jobs.request_stop(job)

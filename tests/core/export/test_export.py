@@ -225,6 +225,22 @@ def test_those_who_ask_at_once_make_them_once(world, no_jobs, monkeypatch):
     assert job.status_of(folder) is None, "there is nothing to say of what is made"
 
 
+def test_a_page_looks_once_and_draws_what_it_saw(world, monkeypatch):
+    """Drawn while the job ends, a page that shows the button below its clock would lose the next click."""
+    folder = copy_of(world, "labels", "ends-now")
+    making = jobs.Status("running", "The model is converted.", owner=this_process())
+    seen = iter([making, making])
+    monkeypatch.setattr(job, "status_of", lambda run: next(seen, None))
+    at = AppTest.from_function(_panel, kwargs={"folder": folder}).run()
+    assert not at.exception and [button.label for button in at.button] == ["Cancel"]
+
+
+def _panel(folder):
+    from pages.ui.export import export_panel
+
+    export_panel(folder)
+
+
 def test_while_a_run_trains_it_waits_and_says_so(world, no_jobs, monkeypatch):
     folder = copy_of(world, "labels", "waits")
     before, leaving = listing(folder), threading.Event()

@@ -257,7 +257,9 @@ def test_a_stop_makes_a_live_run_read_as_stopping(run: Path, state: State) -> No
 
 
 def test_a_stop_ends_a_queued_run_at_once(run: Path) -> None:
+    before = (run / "status.json").read_bytes()
     runs.request_stop(run)
+    assert (run / "status.json").read_bytes() == before, "a worker may be about to begin it"
     assert runs.read_status(run).state == "stopped"
     assert runs.read_status(run).sentence == "Stopped before it began."
 
