@@ -45,7 +45,7 @@ class Worker:
         self._leaving = threading.Event()
 
     def start(self) -> None:
-        """Begin to work off the queue; does nothing if it is being worked off already."""
+        """Begin to work off the queue, or look at it again if it is being worked off already."""
         with self._guard:
             for lane in self._queue.lanes:
                 thread = self._threads.get(lane)
@@ -54,6 +54,8 @@ class Worker:
                     thread = threading.Thread(target=self._work, args=(lane,), name=f"jobs-{lane}", daemon=True)
                     self._threads[lane] = thread
                     thread.start()
+        # At every page: a job that another process has queued rings no bell in this one.
+        ring()
 
     @property
     def is_working(self) -> bool:
