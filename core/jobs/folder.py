@@ -201,7 +201,7 @@ def written_status(folder: Path) -> Status:
 
 
 def find_status(folder: Path) -> Status | None:
-    """The same; None for a folder that is not there or cannot be read."""
+    """What `read_status` says; None for a folder that is not there or cannot be read."""
     try:
         return read_status(folder)
     except BrokenRun:

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeGuard
 
 import streamlit as st
 
@@ -116,7 +116,7 @@ def _speed(found: FormMeasured) -> str:
 
 def _show_making(folder: Path, made: Made | None, current: Status | None) -> None:
     """The button that makes both ONNX files; what is being done; and what went wrong."""
-    if current is not None and _is_making(current):
+    if _is_making(current):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f":material/hourglass_top: {as_label(current.sentence, 200)}")
             st.button("Cancel", key="export-cancel", type="tertiary", on_click=job.stop, args=(folder,))
@@ -191,5 +191,5 @@ def _on_what(made: Made) -> str:
     return on_what(made)
 
 
-def _is_making(status: Status | None) -> bool:
+def _is_making(status: Status | None) -> TypeGuard[Status]:
     return status is not None and status.state not in jobs.ENDED
