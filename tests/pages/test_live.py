@@ -385,6 +385,23 @@ def test_a_deleted_run_is_said_in_words(browser: Browser, site, run):
         expect(page.locator(".live-charts")).to_be_hidden()
 
 
+def test_a_run_seen_half_deleted_is_looked_at_again(browser: Browser, site, run):
+    with open_page(browser, []) as page:  # the browser reports the 404 as an error
+        watch(page, site, run)
+        status = run.folder / "status.json"
+        kept = status.read_bytes()
+        status.unlink()
+        refused = page.locator(".live-refused")
+        expect(refused).to_contain_text("status.json cannot be read")
+        status.write_bytes(kept)
+        expect(refused).to_be_hidden()
+        expect(page.locator(".live-charts")).to_be_visible()
+        status.unlink()
+        expect(refused).to_contain_text("status.json cannot be read")
+        shutil.rmtree(run.folder)
+        expect(refused).to_contain_text("There is no run called")
+
+
 # --- routes -----------------------------------------------------------------------------------------------------
 
 

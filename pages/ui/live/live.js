@@ -92,7 +92,11 @@ class LiveView {
 
   /** Take in one answer; true if there is more to come. */
   take(answer) {
-    if (answer.refused) return this.refuse(answer.refused)
+    if (answer.refused) {
+      this.panel.refuse(answer.refused)
+      // Not for ever: the folder may have been seen half deleted, or on a disk that comes back.
+      return true
+    }
     const stageBefore = this.run.stage
     if (!this.run.add(answer)) {
       this.run.clear()
@@ -111,11 +115,6 @@ class LiveView {
       this.toldOf = this.data
       this.tell("ended", state)
     }
-  }
-
-  refuse(sentence) {
-    this.panel.refuse(sentence)
-    return false
   }
 
   choose(name, choice) {
