@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from core.cli import BAD_SETTINGS, FAILED
-from core.cli.terminal import run_in_terminal
+from core.cli.terminal import leave, run_in_terminal
 
 if TYPE_CHECKING:
     import argparse
@@ -62,4 +62,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(run_in_terminal(main))
+    leave(run_in_terminal(main))

@@ -6,6 +6,6 @@ import sys
 
 if __name__ == "__main__":
     from core.__main__ import main
-    from core.cli.terminal import run_in_terminal
+    from core.cli.terminal import leave, run_in_terminal
 
-    sys.exit(run_in_terminal(lambda: main(["measure", *sys.argv[1:]])))
+    leave(run_in_terminal(lambda: main(["measure", *sys.argv[1:]])))

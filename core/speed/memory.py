@@ -137,4 +137,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from core.cli.terminal import leave
+
+    leave(main())

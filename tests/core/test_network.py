@@ -129,11 +129,12 @@ def ask(tmp_path) -> Callable[..., Answer]:
             f"t = TeacherSettings(source='hub', hub_id={hub_id!r})\n"
             "def answer(**facts): print(json.dumps(facts))\n"
             # Loading takes as long as the machine is busy, and says nothing about whom the Hub keeps waiting.
-            "from core import libraries\nlibraries.load()\nlibraries.load_hub()\n"
+            f"from core import libraries\n{'libraries.load()' if script == LOAD else ''}\nlibraries.load_hub()\n"
             "begin = time.monotonic()\ntry:\n"
         )
         body = "".join(f"    {line}\n" for line in script.strip().splitlines())
         tail = "except DistilleryError as error:\n    answer(error=str(error), took=time.monotonic() - begin)\n"
+        tail += "from core.cli.terminal import leave\nleave(0)\n"
         settings = {"HF_HOME": str(tmp_path / "hf"), "OMP_NUM_THREADS": "1", "HF_HUB_DISABLE_XET": "1"} | environment
         done = subprocess.run(
             [sys.executable, "-c", head + body + tail],
