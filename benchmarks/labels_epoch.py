@@ -59,7 +59,7 @@ def main(examples: int, rounds: int) -> None:
                 kept = Path(home) / f"{kind}-{number}"
                 own = copy.deepcopy(student)
                 began = time.perf_counter()
-                lesson = objectives[kind].student_lesson(own, None, teacher, kept)
+                lesson = objectives[kind].student_lesson(own, {}, teacher, kept)
                 _note(seconds, f"asking the teacher once, {kind}", began)
                 began = time.perf_counter()
                 _our_epoch(lesson, compute)

@@ -37,7 +37,7 @@ from transformers.utils import logging
 from benchmarks.plain import CLIP, PlainStep, padded
 from core.data.masking import Masker
 from core.data.tokens import Tokens
-from core.distill.word_terms import MaskedBatch, masked_batches, word_loss_terms
+from core.distill.word_terms import MaskedBatch, WordUpdate, masked_batches
 from core.models.in_memory import on_device
 from core.models.student import student_config
 from core.sections import LossSettings, MaskingSettings, StudentSettings
@@ -211,13 +211,13 @@ def make_step(kind: str, student: DistilBertForMaskedLM, teacher: BertForMaskedL
         student.parameters(), lr=5e-4, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.0, fused=True
     )
 
-    chosen = KINDS[kind]
+    chosen, update = KINDS[kind], our_update(student, teacher)
 
     def step(texts: Tokens, seed: int) -> Tensor:
         student.train()
         for batch in our_batches(texts, masker, seed, chosen.parts, device):
             with precision(chosen.format, device):
-                terms = word_loss_terms(student, None, teacher, batch, LOSS)
+                terms = update(batch)
             terms["loss"].backward()
         torch.nn.utils.clip_grad_norm_(student.parameters(), CLIP)
         optimiser.step()
@@ -225,6 +225,11 @@ def make_step(kind: str, student: DistilBertForMaskedLM, teacher: BertForMaskedL
         return terms["loss"]
 
     return step
+
+
+def our_update(student: DistilBertForMaskedLM, teacher: BertForMaskedLM) -> WordUpdate:
+    """Both models and the terms; no layer but the last is compared."""
+    return WordUpdate(student, {}, teacher, LOSS, tuple(range(student.config.num_hidden_layers)))
 
 
 def our_batches(texts: Tokens, masker: Masker, seed: int, parts: int, device: torch.device) -> list[MaskedBatch]:
@@ -252,7 +257,7 @@ def check_same_losses(teacher: BertForMaskedLM, student: DistilBertForMaskedLM, 
     student.eval()
     with torch.no_grad():
         (batch,) = our_batches(texts, masker, 0, 1, device)
-        ours = word_loss_terms(student, None, teacher, batch, LOSS)
+        ours = our_update(student, teacher)(batch)
         plain = PlainStep(student, teacher, LOSS).terms(*plain_batch(texts, masker, 0, device))
     for name, value in plain.items():
         if not torch.isclose(ours[name], value, rtol=1e-4, atol=0):

@@ -8,7 +8,8 @@ at a file: settings are checked before anything is loaded or allocated.
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -22,8 +23,8 @@ from core.sections import (
     TeacherSettings,
     TrainingSettings,
 )
-
-Objective = Literal["labels", "masked_words"]
+from core.terms import TERMS
+from core.terms.declaration import Objective
 
 DEPTH_OF_TEACHER = {"minilm": 6}
 """Encoder layers of the teachers whose depth is known without looking at a file."""
@@ -32,15 +33,21 @@ GLUE_SOURCES: tuple[GlueSource, ...] = ("glue_folder", "glue_hub")
 SOURCES_WITH_PATH = ("glue_folder", "csv", "text")
 MASK = "[MASK]"
 
-WEIGHT_PRESETS: dict[str, tuple[float, float, float]] = {
-    "Paper 5/2/1": (5.0, 2.0, 1.0),
-    "Equal": (1.0, 1.0, 1.0),
-    "Without soft targets": (0.0, 2.0, 1.0),
-    "Without hard targets": (5.0, 0.0, 1.0),
-    "Without cosine": (5.0, 2.0, 0.0),
-    "No teacher (control)": (0.0, 1.0, 0.0),
-}
-"""Loss weights (soft, hard, cosine) by name; the paper's own ablations and the control every claim needs."""
+
+def _weight_presets() -> dict[str, dict[str, float]]:
+    paper = {term.name: term.paper_weight for term in TERMS}
+    used = [term for term in TERMS if term.paper_weight]
+    return {
+        f"Paper {'/'.join(f'{term.paper_weight:g}' for term in used)}": paper,
+        "Equal": {name: float(weight > 0) for name, weight in paper.items()},
+        **{f"Without {term.label.lower()}": paper | {term.name: 0.0} for term in used},
+        CONTROL: {term.name: float(term in used and not term.asks_teacher) for term in TERMS},
+    }
+
+
+CONTROL = "No teacher (control)"
+WEIGHT_PRESETS = _weight_presets()
+"""Loss weights by name of the mixture: the paper's own, its ablations, and the control that every claim needs."""
 
 Probe = str
 DEFAULT_PROBES: dict[Objective, tuple[Probe, ...]] = {
@@ -188,7 +195,14 @@ def check_layer_map(student: StudentSettings, teacher_depth: int) -> None:
 
 def is_control(loss: LossSettings) -> bool:
     """True if the teacher has no say: the same student trained on labels alone."""
-    return loss.soft == 0 and loss.cosine == 0
+    return not loss.asks_teacher()
+
+
+def matters(objective: Objective, options: Mapping[str, Any], name: str) -> bool:
+    """True if an option of the loss means something for what is learned and beside the other options."""
+    more = extra(LossSettings, name)
+    fits = all(options[other] == value for other, value in more.get("only_if", {}).items())
+    return more.get("objective", objective) == objective and fits
 
 
 def bounds(section: type[BaseModel], name: str) -> tuple[float, float]:

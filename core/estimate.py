@@ -53,13 +53,17 @@ class _Costs:
         """Share of the word pieces at which words are asked for."""
         return self.settings.masking.share if self.settings.objective == "masked_words" else 0.0
 
-    @property
-    def doubts(self) -> float:
-        """Share of the word pieces at which the teacher's probabilities of all words are computed."""
-        loss = self.settings.loss
-        if self.settings.objective == "labels" or not loss.soft:
+    def asked(self, of_teacher: bool) -> float:
+        """Share of the word pieces at which some term computes all words: the student's, or those of the teacher."""
+        if self.settings.objective == "labels":
             return 0.0
-        return {"all": 1.0, "masked": self.masked, "sample": loss.soft_share}[loss.soft_positions]
+        loss = self.settings.loss
+        shares = [
+            term.vocabulary.share(self.masked, loss.options())
+            for term in loss.in_use()
+            if term.vocabulary and (term.asks_teacher or not of_teacher)
+        ]
+        return max(shares, default=0.0)
 
     def answer(self, shape: Shape, pieces: float) -> float:
         """A model answers."""
@@ -70,11 +74,12 @@ class _Costs:
         return 3 * self.answer(self.teacher, pieces) + _updates(self.teacher, steps)
 
     def train_student(self, pieces: float, steps: int) -> float:
-        """The student learns, and with masked words the teacher reads along."""
-        asked = max(self.doubts, self.masked if self.settings.loss.hard else 0.0)
-        seconds = 3 * (_forward(self.student, pieces) + _words(self.student, asked * pieces))
-        if self.settings.objective == "masked_words" and (self.settings.loss.soft or self.settings.loss.cosine):
-            seconds += _forward(self.teacher, pieces) + _words(self.teacher, self.doubts * pieces)
+        """The student learns, and where its answers cannot be kept the teacher reads along."""
+        loss = self.settings.loss
+        seconds = 3 * (_forward(self.student, pieces) + _words(self.student, self.asked(False) * pieces))
+        reads_along = self.settings.objective == "masked_words" or not loss.needs() <= {"hidden"}
+        if reads_along and loss.asks_teacher():
+            seconds += _forward(self.teacher, pieces) + _words(self.teacher, self.asked(True) * pieces)
         return seconds + _updates(self.student, steps)
 
 
@@ -119,7 +124,7 @@ def _seconds(settings: Settings, texts: TextOutline, costs: _Costs, steps: tuple
     if not kept:
         seconds += costs.train_teacher(settings.teacher.epochs * train, steps[0])
         seconds += costs.answer(costs.teacher, TEACHER_SCORES * validation)
-        if settings.objective == "labels":
+        if settings.objective == "labels" and settings.loss.asks_teacher():
             seconds += costs.answer(costs.teacher, train)
     seconds += costs.train_student(settings.training.epochs * train, steps[1])
     return seconds + costs.answer(costs.student, STUDENT_SCORES * validation + test)

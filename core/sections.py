@@ -5,9 +5,12 @@ What spans several groups is checked in `core/config.py`. Nothing here imports t
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+
+from core.terms import TERMS
+from core.terms.declaration import Need, Term
 
 BundledSource = Literal["rotten_tomatoes", "imdb"]
 GlueSource = Literal["glue_folder", "glue_hub"]
@@ -229,68 +232,60 @@ class StudentSettings(Section):
         return self.teacher_layers or spread_layers(self.layers, teacher_depth)
 
 
-class LossSettings(Section):
-    """How the three ways of learning are mixed: loss = soft · L_ce + hard · L_hard + cosine · L_cos."""
+class LossOfTerms(Section):
+    """How the ways of learning are mixed: loss = Σ weight · term. Weights and options are fields, one for each term's.
 
-    soft: float = Field(
-        5.0,
-        ge=0,
-        le=100,
-        title="Soft targets (L_ce)",
-        description="How strongly the student copies the teacher's doubts: "
-        "KL(teacher ‖ student) of both models' probabilities at temperature T, times T².",
-        json_schema_extra={"symbol": "L_ce", "step": 0.5},
-    )
-    hard: float = Field(
-        2.0,
-        ge=0,
-        le=100,
-        title="Hard targets (L_hard)",
-        description="How strongly the student learns from the true labels: cross-entropy with the label. "
-        "The paper's L_mlm, with labels in place of masked words.",
-        json_schema_extra={"symbol": "L_hard", "step": 0.5},
-    )
-    cosine: float = Field(
-        1.0,
-        ge=0,
-        le=100,
-        title="Hidden cosine (L_cos)",
-        description="How strongly the student's inner picture of each word points the same way as the teacher's: "
-        "1 − cos of the last hidden states, averaged over all words.",
-        json_schema_extra={"symbol": "L_cos", "step": 0.5},
-    )
-    temperature: float = Field(
-        2.0,
-        ge=0.1,
-        le=100,
-        title="Temperature (T)",
-        description="Softens the teacher's answer before it is copied. At 1 the student sees the plain "
-        "probabilities; higher values show more of the teacher's doubts. The paper uses 2.",
-        json_schema_extra={"symbol": "T", "step": 0.5},
-    )
-    soft_positions: Literal["all", "masked", "sample"] = Field(
-        "all",
-        title="Soft targets at",
-        description="Masked words only: where the student copies the teacher's doubts. The paper: at every word piece. "
-        "A random share costs less and has the same expectation.",
-        json_schema_extra={
-            "options": {"all": "Every word piece (paper)", "masked": "Masked words only", "sample": "A random share"}
-        },
-    )
-    soft_share: float = Field(
-        0.3,
-        ge=0.01,
-        le=1,
-        title="Random share",
-        description="Share of the word pieces at which soft targets are computed, drawn anew for every batch.",
-        json_schema_extra={"step": 0.05},
-    )
+    Which those are is found (`core.terms`), so no field is named here; `LossSettings` below has them.
+    """
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Any) -> None: ...
+
+        def __getattr__(self, name: str) -> Any: ...
 
     @model_validator(mode="after")
-    def _something_to_learn(self) -> LossSettings:
-        if self.soft == self.hard == self.cosine == 0:
-            raise ValueError("all three loss weights are 0, so the student would learn nothing; raise at least one")
+    def _something_to_learn(self) -> Self:
+        if not self.in_use():
+            raise ValueError("all loss weights are 0, so the student would learn nothing; raise at least one")
         return self
+
+    def weights(self) -> dict[str, float]:
+        """Every term's weight, by name."""
+        return {term.name: getattr(self, term.name) for term in TERMS}
+
+    def in_use(self) -> tuple[Term, ...]:
+        """The terms that have a weight: no other is computed."""
+        return tuple(term for term in TERMS if getattr(self, term.name) > 0)
+
+    def options(self) -> dict[str, Any]:
+        """All that is no weight, of every term, by name."""
+        return {name: getattr(self, name) for term in TERMS for name in term.options}
+
+    def needs(self) -> frozenset[Need]:
+        """Which states of both models the terms in use compare."""
+        return frozenset(need for term in self.in_use() for need in term.needs)
+
+    def asks_teacher(self) -> bool:
+        """False for a control: the same student trained on the texts alone."""
+        return any(term.asks_teacher for term in self.in_use())
+
+
+def _loss_fields() -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for term in TERMS:
+        # An older configuration that does not know a term did without it.
+        extra: dict[str, Any] = {"symbol": term.symbol, "step": 0.5, "before": 0.0}
+        default, help = term.weight.get("labels", 0.0), term.help
+        field = Field(default, ge=0, le=term.most, title=term.title, description=help, json_schema_extra=extra)
+        fields[term.name] = (float, field)
+    return fields | {name: option for term in TERMS for name, option in term.options.items()}
+
+
+if TYPE_CHECKING:
+    LossSettings = LossOfTerms
+else:
+    LossSettings = create_model("LossSettings", __base__=LossOfTerms, __module__=__name__, **_loss_fields())
 
 
 class MaskingSettings(Section):

@@ -20,6 +20,7 @@ from core.errors import DistilleryError
 from core.persisted import without_format
 from core.plain_file import NotPlain, open_plain_file
 from core.storage import BrokenRun
+from core.terms import TERMS
 
 Kind = TypeVar("Kind", bound=BaseModel)
 
@@ -97,7 +98,7 @@ def read_settings_file(path: Path) -> Settings:
 
 def override(settings: Kind, assignments: Iterable[str]) -> Kind:
     """Settings with `section.field=value` applied, values in JSON or plain text. Raises SettingsError."""
-    example = "loss.soft=3" if isinstance(settings, Settings) else "epochs=2"
+    example = f"loss.{TERMS[0].name}=3" if isinstance(settings, Settings) else "epochs=2"
     raw = settings.model_dump(mode="json")
     for assignment in assignments:
         path, equals, text = assignment.partition("=")

@@ -23,6 +23,7 @@ from core.jobs.owner import this_process
 from core.runs import folder as runs
 from core.runs.resume import request_resume
 from core.settings_file import override, read_settings_file
+from core.terms import TERMS
 
 
 def add_commands(commands: Any) -> None:
@@ -49,7 +50,11 @@ def _add_settings(command: argparse.ArgumentParser) -> None:
         help="what is learned, with settings that work for it (default: labels)",
     )
     command.add_argument(
-        "--set", action="append", default=[], metavar="SECTION.FIELD=VALUE", help="change one, e.g. loss.soft=3"
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.FIELD=VALUE",
+        help=f"change one, e.g. loss.{TERMS[0].name}=3",
     )
 
 

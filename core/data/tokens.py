@@ -32,10 +32,12 @@ class Batch:
     """Some examples of one part, padded to the longest of them, on one device.
 
     `input_ids`, `attention_mask` and, for pairs, `token_type_ids` have shape (B, L). `places` (W,) are the non-padding
-    positions of a flattened (B · L) array, row by row. `labels` (B,) are classes or scores.
+    positions of a flattened (B · L) array, row by row, `lengths` (B,) how many each row has. `labels` (B,) are classes
+    or scores.
     """
 
     examples: NDArray[np.int64]
+    lengths: NDArray[np.int64]
     input_ids: Tensor
     attention_mask: Tensor
     places: Tensor
@@ -89,7 +91,7 @@ class Tokens:
         if self.second is not None:
             is_second = np.arange(lengths.max()) >= self.second[examples][:, None]
             arrays["token_type_ids"] = (is_second & is_piece).astype(np.int64)
-        return Batch(examples, **{name: to_device(array, device) for name, array in arrays.items()})
+        return Batch(examples, lengths, **{name: to_device(array, device) for name, array in arrays.items()})
 
 
 def to_device(array: NDArray, device: torch.device) -> Tensor:

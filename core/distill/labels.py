@@ -5,8 +5,8 @@ With its dropout off a teacher's answers never change, so it is asked about ever
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,21 +20,18 @@ from core.data.labelled import Part, load_labelled, majority_share
 from core.data.token_cache import kept_tokens, texts_digest, tokenizer_digest
 from core.data.tokens import Batch, Tokens, cut_by_length, tokenise
 from core.distill.loop import Lesson
-from core.distill.losses import (
-    hard_target_loss,
-    hidden_cosine_loss,
-    soft_target_loss,
-    squared_error_loss,
-    weighted_sum,
-)
 from core.distill.objective import HeldOut, learner_of, of_kind
+from core.distill.recorder import Recorder
 from core.distill.session import Session
 from core.distill.teacher_outputs import Asked, TeacherOutputs, teacher_outputs
+from core.distill.views import KeptView, ModelView
 from core.models.folder import saved_sha256
 from core.models.student import student_for_labels
 from core.models.teacher import teacher_for_labels, teacher_tokenizer
 from core.scoring.predict import accuracy, agreement, correlation, inputs_of, predict, probabilities
 from core.sections import LossSettings
+from core.terms.declaration import Seen, View
+from core.terms.hard import supervised_loss
 
 
 @dataclass(frozen=True)
@@ -44,11 +41,6 @@ class LabelBatch:
     batch: Batch
     examples: int
     words: int
-
-    @property
-    def are_scores(self) -> bool:
-        """True where the labels are scores and not classes."""
-        return self.batch.labels.is_floating_point()
 
 
 class Labels:
@@ -89,15 +81,15 @@ class Labels:
         return student_for_labels(sorts, settings.student, settings.training.seed)
 
     def student_lesson(
-        self, student: PreTrainedModel, projection: nn.Module | None, teacher: PreTrainedModel, kept: Path
+        self, student: PreTrainedModel, maps: Mapping[str, nn.Module], teacher: PreTrainedModel, kept: Path
     ) -> Lesson:
-        """Soft targets and hidden states from the teacher's kept answers, hard targets from the labels."""
-        session, weights = self._session, self._session.settings.loss
-        sha256 = saved_sha256(kept / "model")
-        asked = Asked(teacher, sha256, self._parts["train"], weights.cosine > 0, session.compute)
-        outputs = teacher_outputs(asked, kept, session.recorder)
-        terms = partial(label_loss_terms, student, projection, outputs, loss_settings=weights)
-        return self._lesson(learner_of(student, projection), terms)
+        """What the teacher says is kept, so that it need not be asked again; the labels are the data's."""
+        session, settings = self._session, self._session.settings
+        asked = Asked(teacher, saved_sha256(kept / "model"), self._parts["train"], False, session.compute)
+        ready = label_teacher(asked, kept, session.recorder, settings.loss)
+        layer_map = settings.student.layer_map(teacher.config.num_hidden_layers)
+        update = LabelUpdate(student, maps, ready, settings.loss, layer_map)
+        return self._lesson(update.learner, update)
 
     def count(self, part: HeldOut) -> int:
         """Examples in a part."""
@@ -157,41 +149,90 @@ def label_lesson(
 
 def fine_tuning_terms(model: PreTrainedModel, part: LabelBatch) -> dict[str, Tensor]:
     """The loss of learning a task from its labels alone: cross-entropy, or of scores the squared error."""
-    return {"loss": _hard(model(**inputs_of(model, part.batch)).logits, part)}
+    logits = model(**inputs_of(model, part.batch)).logits
+    return {"loss": supervised_loss(logits, part.batch.labels, part.examples)}
 
 
-def label_loss_terms(
-    student: PreTrainedModel,
-    projection: nn.Module | None,
-    outputs: TeacherOutputs,
-    part: LabelBatch,
-    loss_settings: LossSettings,
-) -> dict[str, Tensor]:
-    """The weighted loss of a part and its terms; a term whose weight is 0 is not computed."""
-    batch = part.batch
-    answer = student(**inputs_of(student, batch), output_hidden_states=loss_settings.cosine > 0)
-    terms: dict[str, Tensor] = {}
-    if loss_settings.soft > 0:
-        terms["soft"] = _soft(answer.logits, outputs.logits_of(batch), part, loss_settings.temperature)
-    if loss_settings.hard > 0:
-        terms["hard"] = _hard(answer.logits, part)
-    if loss_settings.cosine > 0:
-        words = batch.hidden_at_places(answer.hidden_states[-1])
-        words = words if projection is None else projection(words)
-        terms["cosine"] = hidden_cosine_loss(words, outputs.hidden_of(batch), part.words)
-    return {"loss": weighted_sum(terms, loss_settings), **terms}
+class LabelUpdate(nn.Module):
+    """A part of an update: the student reads it, and the terms that have a weight compare what it makes of it."""
+
+    def __init__(
+        self,
+        student: PreTrainedModel,
+        maps: Mapping[str, nn.Module],
+        teacher: LabelTeacher | None,
+        loss: LossSettings,
+        layer_map: tuple[int, ...],
+    ) -> None:
+        """`layer_map` says which teacher layer each student layer is compared with; a control needs no teacher."""
+        super().__init__()
+        self.learner = learner_of(student, maps)
+        self._student, self._maps, self._loss = student, maps, loss
+        self._teacher, self._layer_map = teacher, layer_map
+
+    def forward(self, part: LabelBatch) -> dict[str, Tensor]:
+        """The weighted "loss" of the part and its terms, by name; a term whose weight is 0 is not computed."""
+        needs, options, batch = self._loss.needs(), self._loss.options(), part.batch
+        layers = tuple(range(self._student.config.num_hidden_layers))
+        student = read_labels(self._student, batch, bool(needs), layers, self._maps)
+        teacher = student if self._teacher is None else self._teacher.view(batch, self._layer_map)
+        seen = Seen(student, teacher, batch.lengths, part.examples, part.words, batch.labels)
+        terms: dict[str, Tensor] = {}
+        for term in self._loss.in_use():
+            for compute in filter(None, (term.labels, term.states)):
+                value = compute(seen, options)
+                terms[term.name] = terms[term.name] + value if term.name in terms else value
+        return {"loss": weighted_sum(terms, self._loss), **terms}
 
 
-def _soft(logits: Tensor, teacher_logits: Tensor, part: LabelBatch, temperature: float) -> Tensor:
-    if part.are_scores:
-        return squared_error_loss(logits[:, 0], teacher_logits[:, 0], part.examples)
-    return soft_target_loss(logits, teacher_logits, temperature, part.examples)
+@dataclass(frozen=True)
+class LabelTeacher:
+    """A teacher of labels: what it has said is kept, and where that does not do it reads along.
+
+    `model` is None where kept answers are all that is needed.
+    """
+
+    outputs: TeacherOutputs
+    heads: int
+    model: PreTrainedModel | None
+
+    def view(self, batch: Batch, layer_map: tuple[int, ...]) -> View:
+        """What it makes of a batch."""
+        kept = KeptView(self.outputs, batch, self.heads)
+        if self.model is None:
+            return kept
+        with torch.no_grad():
+            return replace(read_labels(self.model, batch, True, layer_map, {}), answers=kept.logits)
 
 
-def _hard(logits: Tensor, part: LabelBatch) -> Tensor:
-    if part.are_scores:
-        return squared_error_loss(logits[:, 0], part.batch.labels, part.examples)
-    return hard_target_loss(logits, part.batch.labels, part.examples)
+def label_teacher(asked: Asked, kept: Path, recorder: Recorder, loss: LossSettings) -> LabelTeacher | None:
+    """The teacher as these loss settings need it; None for a control, which never asks it.
+
+    Errors as `teacher_outputs`.
+    """
+    if not loss.asks_teacher():
+        return None
+    reads_along = not loss.needs() <= {"hidden"}
+    outputs = teacher_outputs(replace(asked, with_hidden=bool(loss.needs()) and not reads_along), kept, recorder)
+    return LabelTeacher(outputs, asked.model.config.num_attention_heads, asked.model if reads_along else None)
+
+
+def read_labels(
+    model: PreTrainedModel, batch: Batch, with_states: bool, layers: tuple[int, ...], maps: Mapping[str, nn.Module]
+) -> ModelView:
+    """A model's answers to a batch and, if asked for, its states."""
+    answer = model(**inputs_of(model, batch), output_hidden_states=with_states)
+
+    def states(place: int) -> Tensor:
+        return batch.hidden_at_places(answer.hidden_states[place])
+
+    return ModelView(model, states, layers, maps, answer.logits)
+
+
+def weighted_sum(terms: Mapping[str, Tensor], loss: LossSettings) -> Tensor:
+    """Σ weight · term over the terms that are there. Shape ()."""
+    weights = loss.weights()
+    return torch.stack([weights[name] * value for name, value in terms.items()]).sum()
 
 
 def label_tokens(part: Part, tokenizer: PreTrainedTokenizerBase, longest: int) -> Tokens:

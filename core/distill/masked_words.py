@@ -6,6 +6,7 @@ once, all kinds of words alike whatever the training favours, so that models and
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -20,15 +21,15 @@ from core.data.masking import Masker
 from core.data.token_cache import kept_tokens, texts_digest, tokenizer_digest
 from core.data.tokens import Tokens, scoring_batches, tokenise_blocks, tokenise_masks
 from core.distill.loop import Lesson
-from core.distill.objective import HeldOut, learner_of, of_kind
+from core.distill.objective import HeldOut, of_kind
 from core.distill.session import Session
 from core.distill.word_terms import (
     MaskedBatch,
+    WordUpdate,
     best_words,
     guesser,
     masked_batches,
     teacher_loss_terms,
-    word_loss_terms,
 )
 from core.models.student import student_for_words
 from core.models.teacher import teacher_for_words, teacher_tokenizer
@@ -84,12 +85,13 @@ class MaskedWords:
         return student_for_words(guesses, settings.student, settings.training.seed)
 
     def student_lesson(
-        self, student: PreTrainedModel, projection: nn.Module | None, teacher: PreTrainedModel, kept: Path
+        self, student: PreTrainedModel, maps: Mapping[str, nn.Module], teacher: PreTrainedModel, kept: Path
     ) -> Lesson:
-        """Soft targets and hidden states from the teacher, which reads the same masked batch; hidden words as hard."""
-        weights = self._session.settings.loss
-        terms = partial(word_loss_terms, guesser(student), projection, guesser(teacher), loss_settings=weights)
-        return Lesson(learner_of(student, projection), self._train.lengths, self._batches, terms)
+        """The teacher reads the same masked batches; the hidden words are what is true."""
+        settings = self._session.settings
+        layer_map = settings.student.layer_map(teacher.config.num_hidden_layers)
+        update = WordUpdate(guesser(student), maps, guesser(teacher), settings.loss, layer_map)
+        return Lesson(update.learner, self._train.lengths, self._batches, update)
 
     def count(self, part: HeldOut) -> int:
         """Hidden words in a part."""

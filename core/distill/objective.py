@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -39,9 +40,12 @@ class Objective(Protocol):
         """The student before it learns, on the processor."""
 
     def student_lesson(
-        self, student: PreTrainedModel, projection: nn.Module | None, teacher: PreTrainedModel, kept: Path
+        self, student: PreTrainedModel, maps: Mapping[str, nn.Module], teacher: PreTrainedModel, kept: Path
     ) -> Lesson:
-        """The student's stage. `kept` is a folder for what the teacher needs to be asked only once."""
+        """The student's stage; `maps` take its states to the teacher's width.
+
+        `kept` is a folder for what the teacher needs to be asked only once.
+        """
 
     def count(self, part: HeldOut) -> int:
         """How many answers there are in a part."""
@@ -72,6 +76,6 @@ def of_kind(kind: type[Model], model: PreTrainedModel) -> Model:
     raise TypeError(f"a {type(model).__name__} is no {kind.__name__}")
 
 
-def learner_of(student: PreTrainedModel, projection: nn.Module | None) -> nn.Module:
-    """All that is trained in the student's stage: the student, and what makes its hidden states comparable."""
-    return student if projection is None else nn.ModuleDict({"student": student, "projection": projection})
+def learner_of(student: PreTrainedModel, maps: Mapping[str, nn.Module]) -> nn.Module:
+    """All that is trained in the student's stage: the student, and what makes its states comparable."""
+    return nn.ModuleDict({"student": student, **maps}) if maps else student

@@ -16,7 +16,7 @@ from core.distill.teacher_stage import check_worth_teaching
 from core.jobs.reporter import StopRequested
 from core.models.in_memory import on_device
 from core.models.saved import save_model
-from core.models.student import hidden_projection
+from core.models.student import state_maps
 
 SCORES = 10
 PROBES = 48
@@ -36,18 +36,17 @@ def distil(
     teacher_score, majority = objective.score(validation, "validation"), objective.majority("validation")
     check_worth_teaching(teacher_score, majority, objective.count("validation"))
     student = on_device(objective.new_student(teacher), device)
-    projection = hidden_projection(student, teacher, chosen.seed)
-    if projection is not None:
-        projection = projection.to(device)
+    loss = session.settings.loss
+    compared = student.config.num_hidden_layers if "layers" in loss.needs() else 0
+    maps = {name: each.to(device) for name, each in state_maps(student, teacher, compared, chosen.seed).items()}
     if chosen.compile:
         student.base_model.compile(dynamic=True)
-    lesson = objective.student_lesson(student, projection, teacher, teacher_folder)
+    lesson = objective.student_lesson(student, maps, teacher, teacher_folder)
     schedule = Schedule(chosen.epochs, chosen.batch_size, chosen.learning_rate, chosen.warmup, chosen.seed)
     total = schedule.total_steps(len(lesson.lengths))
     observer = _Observer(session, objective, student, validation, objective.probe(teacher), total)
-    weights = session.settings.loss.model_dump(include={"soft", "hard", "cosine"})
-    facts = {"metric": objective.metric, "teacher_score": teacher_score, "majority": majority, "weights": weights}
-    recorder.stage("student", total, **facts)
+    scores = {"metric": objective.metric, "teacher_score": teacher_score, "majority": majority}
+    recorder.stage("student", total, **scores, weights=loss.weights())
     try:
         train(lesson, schedule, session.compute, recorder, observer, "student", session.keeper)
     except StopRequested:

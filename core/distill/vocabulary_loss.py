@@ -1,4 +1,4 @@
-"""Soft targets and masked-word cross-entropy over a whole vocabulary, without ever holding the logits of a batch.
+"""The terms over a whole vocabulary, all in one pass, without ever holding the logits of a batch.
 
 Logits of every position would be the largest tensors of a step by far. Here they are made for a block of positions at
 a time and turned at once into values and gradients, so the forward pass does all the work and the backward pass only
@@ -10,14 +10,16 @@ Matrix products run in autocast's format where it is on; everything else in fp32
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+Block = Callable[[Tensor, Tensor | None, Tensor | None], tuple[Tensor, Tensor]]
+"""What a term makes of a block of logits (`core.terms.declaration.OverVocabulary`)."""
 
 
 @dataclass(frozen=True)
@@ -48,38 +50,75 @@ class WordRows:
 
 
 @dataclass(frozen=True)
-class Weights:
-    """loss = soft · L_ce + hard · L_hard; L_ce and L_hard are sums divided by `soft_total` and `hard_total`.
+class VocabularyTerm:
+    """A term with its weight in the loss. Its value is Σ · temperature² / `total`.
 
-    The totals are those of a whole update, so that the parts of an update add up however it was cut.
+    `total` counts the positions of a whole update, so that the parts of an update add up however it was cut.
     """
 
-    soft: float
-    hard: float
+    block: Block
+    weight: float
     temperature: float
-    soft_total: int
-    hard_total: int
+    total: int
+    asks_teacher: bool
+
+    @property
+    def value_scale(self) -> float:
+        """What the sum of a block's values is multiplied with."""
+        return self.temperature**2 / max(1, self.total)
+
+    @property
+    def slope_scale(self) -> float:
+        """What a block's slope is multiplied with: the weighted value's slope by logits divided by the temperature."""
+        return self.weight * self.temperature / max(1, self.total)
+
+
+@dataclass(frozen=True)
+class Group:
+    """So many rows, one after the other, that the same `terms` ask about, by their places in the list of terms."""
+
+    rows: int
+    terms: tuple[int, ...]
 
 
 def vocabulary_loss(
-    student: WordRows, targets: Tensor, teacher: WordRows | None, weights: Weights, sizes: Sizes | None = None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The weighted loss, differentiable, and L_ce and L_hard for the record. Shapes ().
+    student: WordRows,
+    targets: Tensor,
+    teacher: WordRows | None,
+    terms: Sequence[VocabularyTerm],
+    groups: Sequence[Group],
+    sizes: Sizes | None = None,
+) -> tuple[Tensor, ...]:
+    """The weighted loss, differentiable, and then each term's value for the record. Shapes ().
 
-    L_hard is the cross-entropy with `targets` (M,) at the first M of the student's rows; L_ce is KL(teacher ‖ student)
-    at the temperature, times temperature², at its last S rows, where S is the number of the teacher's rows. Both may
-    fall on the same row. Nats. Gradients reach the student's rows, matrix and bias; once, not a second time. `sizes`
+    `groups` are all of the student's rows in their order. The first M of these hide the `targets` (M,); the teacher's
+    rows are the student's last. Gradients reach the student's rows, matrix and bias; once, not a second time. `sizes`
     change speed and memory only.
 
-    Raises ValueError for a temperature that is not positive and finite, or row counts that do not cover the rows.
+    Raises ValueError for a temperature that is not positive and finite, and for groups that the rows do not fit.
     """
-    if not 0 < weights.temperature < math.inf:
-        raise ValueError(f"temperature is {weights.temperature}; it must be positive and finite")
-    count, soft_count = len(student.rows), 0 if teacher is None else len(teacher.rows)
-    if not max(len(targets), soft_count) <= count <= len(targets) + soft_count:
-        raise ValueError(f"{count} rows cannot be the first {len(targets)} and the last {soft_count} of them")
+    for term in terms:
+        if not 0 < term.temperature < math.inf:
+            raise ValueError(f"temperature is {term.temperature}; it must be positive and finite")
+    _check_groups(len(student.rows), len(targets), 0 if teacher is None else len(teacher.rows), terms, groups)
     sizes = sizes or (ON_PROCESSOR if student.rows.device.type == "cpu" else ON_GPU)
-    return _VocabularyLoss.apply(student.rows, student.matrix, student.bias, targets, teacher, weights, sizes)
+    return _VocabularyLoss.apply(
+        student.rows, student.matrix, student.bias, targets, teacher, tuple(terms), tuple(groups), sizes
+    )
+
+
+def _check_groups(
+    count: int, targets: int, of_teacher: int, terms: Sequence[VocabularyTerm], groups: Sequence[Group]
+) -> None:
+    if sum(group.rows for group in groups) != count:
+        raise ValueError(f"the groups hold {sum(group.rows for group in groups)} rows, the student {count}")
+    start = 0
+    for group in groups:
+        for asks_teacher in {terms[number].asks_teacher for number in group.terms}:
+            if (start < count - of_teacher) if asks_teacher else (start + group.rows > targets):
+                whose = f"teacher's last {of_teacher}" if asks_teacher else f"first {targets}, which hide a word"
+                raise ValueError(f"rows {start} to {start + group.rows} are not among the {whose}")
+        start += group.rows
 
 
 def best_words(words: WordRows, block: int = 256) -> Tensor:
@@ -102,19 +141,20 @@ class _VocabularyLoss(torch.autograd.Function):
         bias: Tensor,
         targets: Tensor,
         teacher: WordRows | None,
-        weights: Weights,
+        terms: tuple[VocabularyTerm, ...],
+        groups: tuple[Group, ...],
         sizes: Sizes,
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, ...]:
         dtype = _product_dtype(rows)
         with torch.autocast(rows.device.type, enabled=False):
             student = WordRows(rows, matrix, bias)
-            work = _Work(student, targets, teacher, weights, sizes, dtype, any(ctx.needs_input_grad))
-            work.run()
-        soft = work.divergence * (weights.temperature**2 / max(1, weights.soft_total))
-        hard = work.cross_entropy / max(1, weights.hard_total)
+            work = _Work(student, targets, teacher, terms, sizes, dtype, any(ctx.needs_input_grad))
+            work.run(groups)
+        values = [total * term.value_scale for total, term in zip(work.sums, terms, strict=True)]
         ctx.gradients, ctx.unit = work.gradients, work.unit
-        ctx.mark_non_differentiable(soft, hard)
-        return weights.soft * soft + weights.hard * hard, soft, hard
+        ctx.mark_non_differentiable(*values)
+        weighted = [term.weight * value for value, term in zip(values, terms, strict=True)]
+        return sum(weighted[1:], weighted[0]), *values
 
     @staticmethod
     @once_differentiable
@@ -124,11 +164,11 @@ class _VocabularyLoss(torch.autograd.Function):
         if gradients is None:
             raise RuntimeError("the gradients of the vocabulary loss have been used already; compute the loss again")
         factor = slope * ctx.unit
-        return (*(gradient.mul_(factor) for gradient in gradients), None, None, None, None)
+        return (*(gradient.mul_(factor) for gradient in gradients), None, None, None, None, None)
 
 
 class _Work:
-    """One forward pass: sums of both terms over the rows, and the gradients in multiples of `unit`.
+    """One forward pass: each term's sum over its rows, and the gradients in multiples of `unit`.
 
     The multiples are at most about 1, so that they keep their digits in 16-bit formats too.
     """
@@ -138,65 +178,65 @@ class _Work:
         student: WordRows,
         targets: Tensor,
         teacher: WordRows | None,
-        weights: Weights,
+        terms: tuple[VocabularyTerm, ...],
         sizes: Sizes,
         dtype: torch.dtype,
         with_gradients: bool,
     ) -> None:
-        self._student, self._targets = student, targets
-        self._temperature = weights.temperature
+        self._student, self._targets, self._terms = student, targets, terms
         self._exact = torch.float64 if student.rows.dtype == torch.float64 else torch.float32
         self._dtype = dtype
         self._sizes = sizes
         self._matrix = student.matrix.detach().to(dtype)
         self._teacher = None if teacher is None else replace(teacher, matrix=teacher.matrix.to(dtype))
-        soft = weights.soft * weights.temperature / max(1, weights.soft_total)
-        hard = weights.hard / max(1, weights.hard_total)
-        self.unit = max(soft, hard) or 1.0
-        self._soft_slope, self._hard_slope = soft / self.unit, hard / self.unit
-        self.divergence = student.rows.new_zeros((), dtype=self._exact)
-        self.cross_entropy = self.divergence.clone()
+        self.unit = max(term.slope_scale for term in terms) or 1.0
+        self.sums = [student.rows.new_zeros((), dtype=self._exact) for _ in terms]
         self.gradients: tuple[Tensor, ...] = ()
         if with_gradients:
             parts = (student.rows, student.matrix, student.bias)
             self.gradients = tuple(torch.zeros_like(part, dtype=self._exact) for part in parts)
 
-    def run(self) -> None:
+    def run(self, groups: tuple[Group, ...]) -> None:
         """Everything, block by block."""
-        count, hard_count = len(self._student.rows), len(self._targets)
-        soft_from = count - (0 if self._teacher is None else len(self._teacher.rows))
+        count = len(self._student.rows)
         # One piece of memory for all blocks: new memory of this size is given page by page, which takes its time.
         room = min(self._sizes.block, count), len(self._matrix)
         self._own = self._matrix.new_empty(room)
         self._theirs = self._matrix.new_empty(0 if self._teacher is None else room)
-        edges = sorted({0, soft_from, hard_count, count})
-        for start, end in pairwise(edges):
-            for rows in _steps(start, end, self._sizes.block):
-                doubts = None
-                if self._teacher is not None and start >= soft_from:
-                    of_teacher = slice(rows.start - soft_from, rows.stop - soft_from)
-                    doubts = replace(self._teacher, rows=self._teacher.rows[of_teacher])
-                # Beyond the last of them there are none.
-                self._block(rows, doubts, self._targets[rows])
+        start = 0
+        for group in groups:
+            for rows in _steps(start, start + group.rows, self._sizes.block):
+                self._block(rows, group.terms)
+            start += group.rows
 
-    def _block(self, rows: slice, doubts: WordRows | None, targets: Tensor) -> None:
-        """Rows that are asked about in the same way: `doubts` are the teacher's, `targets` empty or one a row."""
+    def _block(self, rows: slice, numbers: tuple[int, ...]) -> None:
+        """Rows that the same terms ask about."""
         values, theirs = self._student.rows.detach()[rows], None
-        temperature = 1.0 if doubts is None else self._temperature
+        # Of the first that asks the teacher: its logits are wanted at no other temperature by most.
+        temperature = next((term.temperature for term in map(self._terms.__getitem__, numbers) if term.asks_teacher), 1)
         logits = self._products(values, self._matrix, temperature, self._own)
-        if doubts is not None:
-            theirs = self._products(doubts.rows, doubts.matrix, temperature, self._theirs), doubts.bias
+        if any(self._terms[number].asks_teacher for number in numbers):
+            theirs = self._teacher_products(rows, temperature)
+        targets = self._targets[rows]
         for part in _steps(0, len(values), self._sizes.slice):
-            if theirs is None:
-                slope = self._hard_slope_of(logits[part], targets[part])
-            else:
-                slope = self._soft_slope_of(logits[part], theirs[0][part], theirs[1], targets[part])
+            own = _Logits(torch.add(logits[part], self._student.bias.detach(), alpha=1 / temperature), temperature)
+            of_teacher = None
+            if theirs is not None and self._teacher is not None:
+                added = torch.add(theirs[part], self._teacher.bias, alpha=1 / temperature)
+                of_teacher = _Logits(added, temperature)
+            slope = self._slope(numbers, own, of_teacher, targets[part])
             if self.gradients:
                 # The logits have done their duty; their memory takes the gradients.
                 logits[part] = slope
                 self.gradients[2].add_(slope.sum(0))
         if self.gradients:
             self._add_gradients(rows, logits, values.to(self._dtype))
+
+    def _teacher_products(self, rows: slice, temperature: float) -> Tensor:
+        assert self._teacher is not None
+        first = len(self._student.rows) - len(self._teacher.rows)
+        chosen = self._teacher.rows[rows.start - first : rows.stop - first]
+        return self._products(chosen, self._teacher.matrix, temperature, self._theirs)
 
     def _products(self, rows: Tensor, matrix: Tensor, temperature: float, room: Tensor) -> Tensor:
         """Logits before their bias. Dividing the rows by the temperature is cheaper than dividing the logits."""
@@ -206,39 +246,25 @@ class _Work:
             torch.mm(rows, matrix[words].T, out=products[:, words])
         return products
 
-    def _hard_slope_of(self, products: Tensor, targets: Tensor) -> Tensor:
-        """Add the hard term of some rows; returns the slopes of their logits, in multiples of the unit."""
-        return self._hard(products + self._student.bias.detach(), targets).mul_(self._hard_slope)
-
-    def _soft_slope_of(self, products: Tensor, their_products: Tensor, their_bias: Tensor, targets: Tensor) -> Tensor:
-        """The same for the soft term, and the hard one where there are targets."""
-        temperature = self._temperature
-        logits = torch.add(products, self._student.bias.detach(), alpha=1 / temperature)
-        slope = self._soft(logits, torch.add(their_products, their_bias, alpha=1 / temperature))
-        if self._soft_slope != 1:
-            slope.mul_(self._soft_slope)
-        if not len(targets):
-            return slope
-        return slope.add_(self._hard(logits.mul_(temperature), targets), alpha=self._hard_slope)
-
-    def _soft(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Add Σ KL; returns student's minus teacher's probabilities. Overwrites the teacher's logits."""
-        shares, top = torch.softmax(teacher, -1), teacher.amax(-1)
-        cross = torch.sub(teacher, student, out=teacher).mul_(shares).sum(-1)
-        # log Σ exp: the most probable word has the share exp(top) / Σ exp.
-        teacher_log_sum = top - shares.amax(-1).log_()
-        own = torch.softmax(student, -1)
-        student_log_sum = student.amax(-1) - own.amax(-1).log_()
-        self.divergence += (cross + student_log_sum - teacher_log_sum).sum()
-        return own.sub_(shares)
-
-    def _hard(self, student: Tensor, targets: Tensor) -> Tensor:
-        """Add Σ cross-entropy; returns the probabilities, less 1 at the targets."""
-        own = torch.softmax(student, -1)
-        log_sum = student.amax(-1) - own.amax(-1).log_()
-        chosen = targets.unsqueeze(-1)
-        self.cross_entropy += log_sum.sum() - student.gather(-1, chosen).sum()
-        return own.scatter_add_(-1, chosen, torch.full_like(chosen, -1, dtype=own.dtype))
+    def _slope(self, numbers: tuple[int, ...], own: _Logits, theirs: _Logits | None, targets: Tensor) -> Tensor:
+        """Add the terms of some rows; returns the slope of all by the student's logits, in multiples of the unit."""
+        together: Tensor | None = None
+        asking = [number for number in numbers if self._terms[number].asks_teacher]
+        for number in numbers:
+            term = self._terms[number]
+            doubts = None
+            if term.asks_teacher and theirs is not None:
+                # A term may overwrite them; only the last that asks gets the original.
+                doubts = theirs.at(term.temperature, keep=number != asking[-1])
+            value, slope = term.block(own.at(term.temperature), doubts, None if term.asks_teacher else targets)
+            self.sums[number] += value
+            share = term.slope_scale / self.unit
+            if together is None:
+                together = slope if share == 1 else slope.mul_(share)
+            else:
+                together.add_(slope, alpha=share)
+        assert together is not None
+        return together
 
     def _add_gradients(self, rows: slice, slope: Tensor, values: Tensor) -> None:
         of_rows, of_matrix, _ = self.gradients
@@ -251,6 +277,20 @@ class _Work:
 
     def _words(self) -> Iterator[slice]:
         return _steps(0, len(self._matrix), self._sizes.words)
+
+
+class _Logits:
+    """Logits of some rows, divided by one temperature after the other."""
+
+    def __init__(self, values: Tensor, temperature: float) -> None:
+        self._values, self._temperature = values, temperature
+
+    def at(self, temperature: float, keep: bool = False) -> Tensor:
+        """The logits divided by this temperature; with `keep` a copy, which may be overwritten."""
+        if temperature != self._temperature:
+            self._values.mul_(self._temperature / temperature)
+            self._temperature = temperature
+        return self._values.clone() if keep else self._values
 
 
 def _steps(start: int, end: int, size: int) -> Iterator[slice]:

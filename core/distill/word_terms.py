@@ -9,7 +9,10 @@ Each term is a sum divided by what the whole update holds, so the parts of an up
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,13 +23,25 @@ from transformers import BertForMaskedLM, DistilBertForMaskedLM, PreTrainedModel
 from core.data.masking import Masker
 from core.data.tokens import Tokens, cut_by_length, to_device
 from core.distill import vocabulary_loss as vocabulary
-from core.distill.losses import hidden_cosine_loss
-from core.distill.vocabulary_loss import Weights, WordRows, vocabulary_loss
+from core.distill.objective import learner_of
+from core.distill.views import ModelView
+from core.distill.vocabulary_loss import Group, VocabularyTerm, WordRows, vocabulary_loss
 from core.errors import DistilleryError
 from core.scoring.predict import NOT_NUMBERS
 from core.sections import LossSettings
+from core.terms import term_called
+from core.terms.declaration import Need, Seen, Term
+from core.terms.hard import cross_entropy_of
 
 MaskedModel = BertForMaskedLM | DistilBertForMaskedLM
+
+
+@dataclass(frozen=True)
+class AskedRows:
+    """So many positions, one after the other, and the names of the terms that ask about them."""
+
+    rows: int
+    terms: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -35,9 +50,9 @@ class MaskedBatch:
 
     `input_ids`, `position_ids` (R, L); `attention_mask` (R, 1, L, L) is true where a piece may look at another, None
     where every piece may look at its whole row. `places` (W,) are the non-padding positions of a flattened (R · L)
-    array, row by row: the pieces of `examples`, in that order. `asked` (N,) are the positions where words are asked
-    for, as indices into W: first the M hidden ones, which hide `targets` (M,); the last `soft_count` are those where
-    the teacher's doubts are copied. `all_words`, `all_masked` and `all_soft` count the whole update.
+    array, row by row: the pieces of `examples`, in that order, `lengths` of each. `asked` (N,) are the positions where
+    words are asked for, as indices into W: first the M hidden ones, which hide `targets` (M,). `groups` say in their
+    order which terms ask about them. `all_words`, `all_masked` and, by term, `all_asked` count the whole update.
     """
 
     examples: NDArray[np.int64]
@@ -47,10 +62,11 @@ class MaskedBatch:
     places: Tensor
     asked: Tensor
     targets: Tensor
-    soft_count: int
+    lengths: NDArray[np.int64]
+    groups: tuple[AskedRows, ...]
     all_words: int
     all_masked: int
-    all_soft: int
+    all_asked: dict[str, int]
 
     @property
     def masked(self) -> Tensor:
@@ -63,14 +79,6 @@ def guesser(model: PreTrainedModel) -> MaskedModel:
     if isinstance(model, BertForMaskedLM | DistilBertForMaskedLM):
         return model
     raise TypeError(f"a {type(model).__name__} guesses no words")
-
-
-@dataclass(frozen=True)
-class _Read:
-    """A model and its last hidden states of a batch, (W, H)."""
-
-    model: MaskedModel
-    hidden: Tensor
 
 
 def masked_batches(
@@ -91,58 +99,77 @@ def masked_batches(
     drawn = masker.draw(pieces, random)
     targets = np.full(len(pieces), -1)
     targets[drawn.places] = drawn.originals
-    is_soft = _soft_positions(targets >= 0, loss, random)
+    asked = _asked_by(targets >= 0, loss, random)
     starts = np.cumsum(lengths) - lengths
-    totals = (len(pieces), len(drawn.places), int(is_soft.sum()))
+    all_asked = {name: int(chosen.sum()) for name, chosen in asked.items()}
     batches = []
     for part in cut_by_length(lengths, parts):
         part, row_of = _packed(part, lengths[part])
         chosen = np.repeat(starts[part], lengths[part]) + _counted_anew(lengths[part])
         layout = _layout(drawn.pieces[chosen], lengths[part], row_of, tokens.padding_id)
-        batches.append(_on_device(examples[part], layout, targets[chosen], is_soft[chosen], totals, device))
+        here = {name: each[chosen] for name, each in asked.items()}
+        places, groups = _grouped(targets[chosen] >= 0, here)
+        layout |= {"asked": places, "targets": targets[chosen][places[: int((targets[chosen] >= 0).sum())]]}
+        counts = {"all_words": len(pieces), "all_masked": len(drawn.places), "all_asked": all_asked}
+        facts = {"examples": examples[part], "lengths": lengths[part], "groups": groups, **counts}
+        batches.append(_on_device(layout, facts, device))
     return batches
 
 
-def word_loss_terms(
-    student: MaskedModel,
-    projection: nn.Module | None,
-    teacher: MaskedModel | None,
-    batch: MaskedBatch,
-    loss_settings: LossSettings,
-) -> dict[str, Tensor]:
-    """The weighted "loss" of a part of an update, and its terms of weight above 0: "soft", "hard", "cosine".
+class WordUpdate(nn.Module):
+    """A part of an update: both models read it, and the terms that have a weight compare what they make of it."""
 
-    `projection` takes the student's hidden states to the teacher's width. The teacher, in evaluation mode, is not used
-    and may be None where neither soft targets nor hidden states are asked for.
-    """
-    loss, read = loss_settings, None
-    # The teacher first: what its layers need is free again before the student keeps its own for the gradients.
-    if loss.soft > 0 or loss.cosine > 0:
-        if teacher is None:
-            raise ValueError("soft targets and hidden states are a teacher's, and there is none")
-        with torch.no_grad():
-            read = _Read(teacher, _hidden_states(teacher, batch))
-    hidden = _hidden_states(student, batch)
-    terms: dict[str, Tensor] = {}
-    parts = []
-    if loss.soft > 0 or loss.hard > 0:
-        total, soft, hard = _vocabulary_terms(_Read(student, hidden), read, batch, loss)
-        parts.append(total)
-        terms |= {"soft": soft} if loss.soft > 0 else {}
-        terms |= {"hard": hard} if loss.hard > 0 else {}
-    if loss.cosine > 0 and read is not None:
-        own = hidden if projection is None else projection(hidden)
-        cosine = hidden_cosine_loss(own, read.hidden, batch.all_words)
-        parts.append(loss.cosine * cosine)
-        terms["cosine"] = cosine.detach()
-    return {"loss": torch.stack(parts).sum(), **terms}
+    def __init__(
+        self,
+        student: MaskedModel,
+        maps: Mapping[str, nn.Module],
+        teacher: MaskedModel | None,
+        loss: LossSettings,
+        layer_map: tuple[int, ...],
+    ) -> None:
+        """`layer_map` says which teacher layer each student layer is compared with.
+
+        The teacher, in evaluation mode, is not used and may be None where no term in use asks it (ValueError).
+        """
+        super().__init__()
+        if loss.asks_teacher() and teacher is None:
+            raise ValueError("a term asks a teacher, and there is none")
+        self.learner = learner_of(student, maps)
+        self._student, self._maps, self._loss = student, maps, loss
+        # In a tuple, so that it is no part of what is trained.
+        self._teacher = (teacher,) if loss.asks_teacher() else (None,)
+        self._layer_map = layer_map
+
+    def forward(self, batch: MaskedBatch) -> dict[str, Tensor]:
+        """The weighted "loss" of the part and its terms, by name; a term whose weight is 0 is not computed."""
+        loss, (teacher,) = self._loss, self._teacher
+        read = None
+        # The teacher first: what its layers need is free again before the student keeps its own for the gradients.
+        if teacher is not None:
+            with torch.no_grad():
+                read = _read(teacher, batch, loss.needs(), self._layer_map, {})
+        layers = tuple(range(self._student.config.num_hidden_layers))
+        student = _read(self._student, batch, loss.needs(), layers, self._maps)
+        terms = [each for each in loss.in_use() if each.vocabulary is not None]
+        parts, values = [], {}
+        if terms:
+            total, *found = _over_vocabulary(student, read, batch, terms, loss)
+            parts.append(total)
+            values = {term.name: value for term, value in zip(terms, found, strict=True)}
+        seen = Seen(student, read or student, batch.lengths, len(batch.examples), batch.all_words)
+        for term in loss.in_use():
+            if term.states is not None:
+                value = term.states(seen, loss.options())
+                parts.append(loss.weights()[term.name] * value)
+                values[term.name] = values.get(term.name, 0) + value.detach()
+        return {"loss": torch.stack(parts).sum(), **values}
 
 
 def teacher_loss_terms(teacher: MaskedModel, batch: MaskedBatch) -> dict[str, Tensor]:
     """The "loss" of a model that learns the hidden words by itself: their cross-entropy."""
     words = word_rows(teacher, _hidden_states(teacher, batch).index_select(0, batch.masked))
-    weights = Weights(soft=0, hard=1, temperature=1, soft_total=0, hard_total=batch.all_masked)
-    loss, _, _ = vocabulary_loss(words, batch.targets, None, weights)
+    asked = VocabularyTerm(cross_entropy_of, weight=1, temperature=1, total=batch.all_masked, asks_teacher=False)
+    loss, _ = vocabulary_loss(words, batch.targets, None, [asked], [Group(len(batch.targets), (0,))])
     return {"loss": loss}
 
 
@@ -173,46 +200,86 @@ def output_layer(model: MaskedModel) -> nn.Linear:
     return model.cls.predictions.decoder if isinstance(model, BertForMaskedLM) else model.vocab_projector
 
 
-def _vocabulary_terms(
-    student: _Read, teacher: _Read | None, batch: MaskedBatch, loss: LossSettings
-) -> tuple[Tensor, Tensor, Tensor]:
-    soft_from = len(batch.asked) - batch.soft_count
-    asked = batch.asked if loss.hard > 0 else batch.asked[soft_from:]
-    asked = asked if loss.soft > 0 else batch.masked
-    targets = batch.targets if loss.hard > 0 else batch.targets[:0]
+def _over_vocabulary(
+    student: ModelView, teacher: ModelView | None, batch: MaskedBatch, terms: list[Term], loss: LossSettings
+) -> tuple[Tensor, ...]:
+    """The weighted loss of the terms over the vocabulary, and the value of each."""
+    options, weights, numbers = loss.options(), loss.weights(), {term.name: n for n, term in enumerate(terms)}
+    weighted = [
+        VocabularyTerm(each.block, weights[term.name], each.temperature(options), batch.all_asked[term.name], theirs)
+        for term in terms
+        if (each := term.vocabulary) is not None
+        for theirs in (term.asks_teacher,)
+    ]
+    groups = [Group(group.rows, tuple(map(numbers.__getitem__, group.terms))) for group in batch.groups]
+    # Hidden words that no term in use asks about; they come first.
+    unasked = groups[0].rows if not groups[0].terms else 0
+    groups = groups[1:] if unasked else groups
+    targets = batch.targets[:0] if all(term.asks_teacher for term in terms) else batch.targets
+    first = len(batch.asked) - sum(group.rows for group in groups if any(weighted[n].asks_teacher for n in group.terms))
     doubts = None
-    if loss.soft > 0 and teacher is not None:
+    if teacher is not None and any(each.asks_teacher for each in weighted):
         with torch.no_grad():
-            doubts = word_rows(teacher.model, teacher.hidden.index_select(0, batch.asked[soft_from:]))
-    weights = Weights(loss.soft, loss.hard, loss.temperature, batch.all_soft, batch.all_masked)
-    return vocabulary_loss(word_rows(student.model, student.hidden.index_select(0, asked)), targets, doubts, weights)
+            doubts = word_rows(guesser(teacher.model), teacher.states(-1).index_select(0, batch.asked[first:]))
+    rows = word_rows(guesser(student.model), student.states(-1).index_select(0, batch.asked[unasked:]))
+    return vocabulary_loss(rows, targets, doubts, weighted, groups)
+
+
+def _read(
+    model: MaskedModel,
+    batch: MaskedBatch,
+    needs: frozenset[Need],
+    layers: tuple[int, ...],
+    maps: Mapping[str, nn.Module],
+) -> ModelView:
+    """What a model makes of a part; states of its layers only where a term needs them."""
+    output = _encoded(model, batch, output_hidden_states=not needs <= {"hidden"})
+    last = output.last_hidden_state.flatten(0, 1).index_select(0, batch.places)
+
+    def states(place: int) -> Tensor:
+        if place in (-1, model.config.num_hidden_layers):
+            return last
+        return output.hidden_states[place].flatten(0, 1).index_select(0, batch.places)
+
+    return ModelView(model, states, layers, maps)
 
 
 def _hidden_states(model: MaskedModel, batch: MaskedBatch) -> Tensor:
     """Last hidden states at the non-padding positions, (W, H)."""
+    return _encoded(model, batch).last_hidden_state.flatten(0, 1).index_select(0, batch.places)
+
+
+def _encoded(model: MaskedModel, batch: MaskedBatch, **options: bool) -> Any:
     mask = batch.attention_mask
     if mask is not None and model.config._attn_implementation == "eager":
         # That one adds the mask to the scores.
         mask = torch.zeros_like(mask, dtype=torch.float32).masked_fill_(~mask, torch.finfo(torch.float32).min)
-    output = model.base_model(batch.input_ids, attention_mask=mask, position_ids=batch.position_ids)
-    return output.last_hidden_state.flatten(0, 1).index_select(0, batch.places)
+    return model.base_model(batch.input_ids, attention_mask=mask, position_ids=batch.position_ids, **options)
 
 
-def _soft_positions(
+def _asked_by(
     is_masked: NDArray[np.bool_], loss: LossSettings | None, random: np.random.Generator
-) -> NDArray[np.bool_]:
-    """Where soft targets are taken, (W,). A share is drawn without replacement: its mean has the mean of all as its
-    expectation."""
-    if loss is None or loss.soft == 0:
-        return np.zeros_like(is_masked)
-    if loss.soft_positions == "masked":
-        return is_masked
-    if loss.soft_positions == "all":
-        return np.ones_like(is_masked)
-    drawn = np.zeros_like(is_masked)
-    wanted = int(np.ceil(loss.soft_share * len(is_masked)))
-    drawn[random.choice(len(is_masked), wanted, replace=False, shuffle=False)] = True
-    return drawn
+) -> dict[str, NDArray[np.bool_]]:
+    """Where each term over the vocabulary asks for words, (W,), by its name."""
+    if loss is None:
+        return {}
+    options = loss.options()
+    asking = [(term.name, term.vocabulary) for term in loss.in_use() if term.vocabulary is not None]
+    return {name: each.positions(is_masked, options, random) for name, each in asking}
+
+
+def _grouped(
+    is_masked: NDArray[np.bool_], asked: dict[str, NDArray[np.bool_]]
+) -> tuple[NDArray[np.int64], tuple[AskedRows, ...]]:
+    """The hidden words and all other positions that a term asks about, by who asks: those where no teacher is asked
+    come first among the hidden words, and the hidden words before all others."""
+    places = np.flatnonzero(np.logical_or.reduce([is_masked, *asked.values()]))
+    copying = [chosen[places] for name, chosen in asked.items() if term_called(name).asks_teacher]
+    # The last key counts most.
+    places = places[np.lexsort((*copying, ~is_masked[places]))]
+    whose = [tuple(name for name, chosen in asked.items() if chosen[place]) for place in places]
+    groups = [AskedRows(len(list(same)), names) for names, same in groupby(whose)]
+    return places, tuple(groups) or (AskedRows(0, ()),)
 
 
 def _packed(examples: NDArray[np.int64], lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -245,35 +312,15 @@ def _layout(
     return {name: array.reshape(shape) for name, array in arrays.items()} | {"places": places}
 
 
-def _on_device(
-    examples: NDArray[np.int64],
-    layout: dict[str, NDArray],
-    targets: NDArray[np.int64],
-    is_soft: NDArray[np.bool_],
-    totals: tuple[int, int, int],
-    device: torch.device,
-) -> MaskedBatch:
-    masked = targets >= 0
-    groups = (masked & ~is_soft, masked & is_soft, ~masked & is_soft)
-    asked = np.concatenate([np.flatnonzero(group) for group in groups])
-    layout |= {"asked": asked, "targets": targets[asked[: masked.sum()]]}
+def _on_device(layout: dict[str, NDArray], facts: dict[str, Any], device: torch.device) -> MaskedBatch:
     segments = layout.pop("segments")
-    tensors = {name: to_device(array, device) for name, array in layout.items()}
+    tensors: dict[str, Any] = {name: to_device(array, device) for name, array in layout.items()}
     mask = None
     if (segments != segments[:, :1]).any():
         numbers = to_device(segments, device)
         # Padding sees padding: a row of scores without any would be no number at all.
         mask = (numbers.unsqueeze(2) == numbers.unsqueeze(1)).unsqueeze(1)
-    all_words, all_masked, all_soft = totals
-    return MaskedBatch(
-        examples,
-        attention_mask=mask,
-        soft_count=int(is_soft.sum()),
-        all_words=all_words,
-        all_masked=all_masked,
-        all_soft=all_soft,
-        **tensors,
-    )
+    return MaskedBatch(attention_mask=mask, **facts, **tensors)
 
 
 def _counted_anew(lengths: NDArray[np.int64]) -> NDArray[np.int64]:

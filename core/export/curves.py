@@ -12,10 +12,13 @@ from core.export.foreign import in_html
 from core.numbers import percent, score
 from core.runs.feed import LIMIT, bucket_means, feed
 from core.storage import is_number
+from core.terms import TERMS, colour_of
 
-TERMS = {"loss": ("loss", "total"), "soft": ("soft targets", "soft"), "hard": ("hard targets", "hard")}
-TERMS |= {"cosine": ("hidden cosine", "cosine")}
-"""What the terms are called at the end of their lines, and the class of their colour."""
+CURVES = {"loss": ("loss", "total")} | {term.name: (term.label.lower(), f"term-{term.name}") for term in TERMS}
+"""What the loss and its terms are called at the end of their lines, and the class of their colour."""
+
+LOOKS = "".join(f".term-{term.name} {{ color: {colour_of(term.name)}; }}\n" for term in TERMS)
+"""The style of these classes."""
 
 SMOOTH_POINTS = 60
 """Points of a smoothed line; the raw one stands faint behind it."""
@@ -59,11 +62,11 @@ def _losses(stage: dict[str, Any]) -> str:
     table = stage.get("steps")
     if not table:
         return ""
-    names = [name for name in TERMS if name in table]
+    names = [name for name in CURVES if name in table]
     means = stage.get("means") or bucket_means(table, names, SMOOTH_POINTS * 2 * len(names))
     curves = []
     for name in names:
-        title, look = TERMS[name]
+        title, look = CURVES[name]
         curves += [Curve(title, look, table["step"], table[name], faint=True)] if len(table["step"]) <= LIMIT else []
         curves.append(Curve(title, look, [step for step in means["step"] if step is not None], means[name]))
     first, last = (next((v for v in values if v is not None), 0.0) for values in (means["loss"], means["loss"][::-1]))

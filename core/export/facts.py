@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from core.config import GLUE_SOURCES, SOURCES_WITH_PATH, Settings, extra, is_control
+from core.config import GLUE_SOURCES, SOURCES_WITH_PATH, Settings, extra, is_control, matters
 from core.errors import DistilleryError
 from core.export.foreign import last_name, without_paths
 from core.export.measured import sure_to
@@ -18,6 +18,7 @@ from core.runs import folder as runs
 from core.runs.about import read_about, run_name
 from core.runs.results import Results, read_result
 from core.sections import DataSettings, StudentSettings
+from core.terms import TERMS
 
 Group = tuple[str, list[tuple[str, str]]]
 """A heading, and under it what was chosen: title and value. Values may be foreign text."""
@@ -95,13 +96,12 @@ def recipe(settings: Settings) -> list[Group]:
         "data": _data_fields(settings.data),
         "teacher": ("source", "epochs", "batch_size", "learning_rate", "seed"),
         "student": ("layers", "initial_weights", "width", "heads"),
-        "loss": ("soft", "hard", "cosine", "temperature"),
+        "loss": _loss_fields(settings),
         "masking": (),
         "training": ("epochs", "batch_size", "learning_rate", "warmup", "seed"),
     }
     if settings.objective == "masked_words":
         chosen["masking"] = ("share", "rarity", "whole_words")
-        chosen["loss"] += ("soft_positions",) + (("soft_share",) if settings.loss.soft_positions == "sample" else ())
     groups = [
         (title, [_named(getattr(settings, group), name) for name in chosen[group]])
         for group, title in TITLES.items()
@@ -112,6 +112,14 @@ def recipe(settings: Settings) -> list[Group]:
     rows["Teacher"].insert(1, ("Called", teacher_name(settings)))
     rows["Student"].insert(1, ("Teacher layers it starts from", _layers_in_words(settings.student, settings)))
     return [(title, [row for row in found if row[1]]) for title, found in groups]
+
+
+def _loss_fields(settings: Settings) -> tuple[str, ...]:
+    """Weights, of terms that the paper does not have only where they are used, and the options that mean something."""
+    loss = settings.loss
+    told = [term for term in TERMS if term.paper_weight or term in loss.in_use()]
+    options = [name for term in told for name in term.options if matters(settings.objective, loss.options(), name)]
+    return (*(term.name for term in told), *options)
 
 
 TITLES = {

@@ -12,7 +12,7 @@ from pathlib import Path
 from core import paper
 from core.config import is_control
 from core.export.card import CITATION, TITLES, on_what, speed_in_words
-from core.export.curves import charts
+from core.export.curves import LOOKS, charts
 from core.export.facts import Facts, licences, limits, recipe, summary
 from core.export.foreign import in_html
 from core.export.measured import Number, measured_on, result_rows
@@ -49,7 +49,7 @@ def report(facts: Facts) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark"><meta name="referrer" content="no-referrer">'
-        f"<title>{name}</title><style>{STYLE.read_text(encoding='utf-8')}</style></head><body>\n"
+        f"<title>{name}</title><style>{STYLE.read_text(encoding='utf-8')}{LOOKS}</style></head><body>\n"
         + "\n".join(filter(None, body))
         + "\n</body></html>\n"
     )

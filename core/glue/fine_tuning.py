@@ -20,21 +20,20 @@ from core.data.part import Part
 from core.data.tokens import Tokens
 from core.distill.checkpoint import Keeper
 from core.distill.device import Compute
-from core.distill.labels import fine_tuning_terms, label_lesson, label_loss_terms, label_tokens
+from core.distill.labels import LabelUpdate, fine_tuning_terms, label_lesson, label_teacher, label_tokens
 from core.distill.loop import Lesson, Schedule, train
-from core.distill.objective import learner_of
 from core.distill.recorder import Recorder, Stage
-from core.distill.teacher_outputs import Asked, teacher_outputs
+from core.distill.teacher_outputs import Asked
 from core.glue.entrants import Entrant
 from core.glue.settings import GlueSettings
 from core.glue.tasks import TaskTexts
 from core.models.folder import saved_sha256
 from core.models.in_memory import on_device
 from core.models.saved import CLASSES, load_model
-from core.models.student import hidden_projection
+from core.models.student import state_maps
 from core.models.teacher import SCORE, teacher_for_labels, teacher_tokenizer
 from core.scoring.predict import predict
-from core.sections import LossSettings, TeacherSettings
+from core.sections import LossSettings, TeacherSettings, spread_layers
 
 AGAIN = LossSettings()
 """The loss of a second distillation: the paper's 5/2/1 at temperature 2."""
@@ -105,13 +104,13 @@ def distil_again(learner: Learner, teacher: PreTrainedModel, kept: Path, texts: 
     Teacher and student must cut texts into the same word pieces. Raises StopRequested, leaving a checkpoint.
     """
     tokens, student = learner.tokens(texts.train), learner.model
-    asked = Asked(teacher, saved_sha256(kept / "model"), tokens, AGAIN.cosine > 0, course.compute)
-    outputs = teacher_outputs(asked, kept, course.recorder)
-    projection = hidden_projection(student, teacher, course.schedule.seed)
-    if projection is not None:
-        projection = projection.to(course.compute.device)
-    terms = partial(label_loss_terms, student, projection, outputs, loss_settings=AGAIN)
-    course.take(label_lesson(tokens, learner_of(student, projection), terms, course.compute.device))
+    asked = Asked(teacher, saved_sha256(kept / "model"), tokens, False, course.compute)
+    ready = label_teacher(asked, kept, course.recorder, AGAIN)
+    depth, device = student.config.num_hidden_layers, course.compute.device
+    maps = state_maps(student, teacher, depth if "layers" in AGAIN.needs() else 0, course.schedule.seed)
+    layer_map = spread_layers(depth, teacher.config.num_hidden_layers)
+    update = LabelUpdate(student, {name: each.to(device) for name, each in maps.items()}, ready, AGAIN, layer_map)
+    course.take(label_lesson(tokens, update.learner, update, device))
 
 
 def _fresh_teacher(teacher: TeacherSettings, label_names: Sequence[str], seed: int) -> PreTrainedModel:

@@ -19,9 +19,7 @@ Event = dict[str, Any]
 MOST_BYTES = 1_000_000_000
 """So much of a file is read at once: five million steps."""
 
-NUMBERS = frozenset(
-    ("elapsed_s", "lr", "loss", "soft", "hard", "cosine", "score", "agreement", "teacher_score", "majority")
-)
+NUMBERS = frozenset(("elapsed_s", "lr", "loss", "score", "agreement", "teacher_score", "majority"))
 COUNTS = frozenset(("step", "total_steps", "sentences"))
 WORDS = frozenset(("event", "stage", "metric"))
 MOST, LONGEST_WORD = 10**15, 100
@@ -83,7 +81,10 @@ def parse_event(line: bytes) -> Event | None:
 
 
 def _fits(name: str, value: Any) -> bool:
-    """True for a value that EventWriter could have been given under this name, and for every name that is not known."""
+    """True for a value that EventWriter could have been given under this name.
+
+    Under a name that is not known here, as those of the terms of a loss, everything but a number that is none.
+    """
     if name in NUMBERS:
         return value is None or _is_moderate(value)
     if name in COUNTS:
@@ -92,7 +93,7 @@ def _fits(name: str, value: Any) -> bool:
         return isinstance(value, str) and len(value) <= LONGEST_WORD
     if name == "weights":
         return isinstance(value, dict) and all(map(_is_moderate, value.values()))
-    return True
+    return not isinstance(value, int | float) or isinstance(value, bool) or _is_moderate(value)
 
 
 def _is_moderate(value: Any) -> bool:

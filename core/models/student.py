@@ -29,6 +29,9 @@ from core.sections import StudentSettings
 
 Student = TypeVar("Student", bound=DistilBertPreTrainedModel)
 
+LAST_MAP = "projection"
+"""What the map of the last hidden states is called in a checkpoint."""
+
 WORD_HEAD = {
     "transform.dense": "vocab_transform",
     "transform.LayerNorm": "vocab_layer_norm",
@@ -84,16 +87,27 @@ def student_for_words(teacher: BertForMaskedLM, settings: StudentSettings, seed:
     return student
 
 
-def hidden_projection(student: PreTrainedModel, teacher: PreTrainedModel, seed: int) -> nn.Linear | None:
-    """A random map, without bias, from the student's hidden states to the teacher's width; None if they are as wide.
+def state_maps(student: PreTrainedModel, teacher: PreTrainedModel, layers: int, seed: int) -> dict[str, nn.Linear]:
+    """Random maps, without bias, from a narrower student's states to the teacher's width; none if they are as wide.
 
-    It is learned along with the student and not part of it. It follows from `seed`.
+    One is for the last hidden states, `layers` more are for those after so many student layers. They are learned along
+    with the student and not part of it. They follow from `seed`.
     """
     narrow, wide = student.config.hidden_size, teacher.config.hidden_size
     if narrow == wide:
-        return None
-    projection = nn.Linear(narrow, wide, bias=False, device="meta").to_empty(device="cpu")
+        return {}
     generator = torch.Generator().manual_seed(seed)
+    names = [LAST_MAP, *map(layer_map_name, range(layers))]
+    return {name: _random_map(narrow, wide, generator) for name in names}
+
+
+def layer_map_name(layer: int) -> str:
+    """What the map of the states after a student layer, counted from 0, is called."""
+    return f"{LAST_MAP}_of_layer_{layer}"
+
+
+def _random_map(narrow: int, wide: int, generator: torch.Generator) -> nn.Linear:
+    projection = nn.Linear(narrow, wide, bias=False, device="meta").to_empty(device="cpu")
     with torch.no_grad():
         # Keeps the size of what goes through.
         projection.weight.normal_(std=narrow**-0.5, generator=generator)

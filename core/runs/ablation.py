@@ -1,6 +1,7 @@
-"""The paper's Table 4 on this machine: six runs that differ in one thing each, through the queue like any other run.
+"""The paper's Table 4 on this machine: runs that differ in one thing each, through the queue like any other run.
 
-An ablation is a group of runs whose ids share a beginning, "<group>.1-full" to "<group>.6-no-teacher". There is no
+They are six, and one more for each term of the recipe that the paper does not have. An ablation is a group of runs
+whose ids share a beginning, "<group>.1-full" to "<group>.6-no-teacher". There is no
 file besides: what is known about the group is read from its runs.
 """
 
@@ -14,20 +15,23 @@ from pathlib import Path
 from typing import Any
 
 from core import estimate, paper
-from core.config import Settings, is_control
+from core.config import CONTROL as NO_TEACHER
+from core.config import WEIGHT_PRESETS, Settings
 from core.errors import DistilleryError
 from core.runs import folder as runs
 from core.runs.results import Results, read_result
 from core.runs.resume import RESUMABLE, request_resume
+from core.sections import LossSettings
 from core.settings_file import parse_settings
 from core.storage import runs_root
+from core.terms import TERMS
 
 FULL, CONTROL = "full", "no-teacher"
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One of the six: what is changed in the full recipe, and by how much that moved the paper's macro score."""
+    """One row: what is changed in the full recipe, and by how much that moved the paper's macro score."""
 
     key: str
     title: str
@@ -35,22 +39,36 @@ class Variant:
     paper_delta: float | None
 
 
-VARIANTS: tuple[Variant, ...] = (
-    Variant(FULL, "Full loss", {}, None),
-    Variant("no-soft", "Without soft targets", {"loss": {"soft": 0.0}}, paper.ABLATION["soft"]),
-    Variant("no-hard", "Without hard targets", {"loss": {"hard": 0.0}}, paper.ABLATION["hard"]),
-    Variant("no-cosine", "Without hidden cosine", {"loss": {"cosine": 0.0}}, paper.ABLATION["cosine"]),
-    Variant(
-        "random",
-        "Random initial weights",
-        {"student": {"initial_weights": "random", "teacher_layers": None}},
-        paper.ABLATION["random"],
-    ),
-    # The paper has no such row. Without it nobody could say what the teacher is good for at all.
-    Variant(CONTROL, "No teacher (control)", {"loss": {"soft": 0.0, "hard": 1.0, "cosine": 0.0}}, None),
-)
+def variants(loss: LossSettings | None = None) -> tuple[Variant, ...]:
+    """The rows of the table: the paper's, and one more for each further term that a recipe uses."""
+    left_out = [term for term in TERMS if term.paper_weight or (loss is not None and term in loss.in_use())]
+    return (
+        Variant(FULL, "Full loss", {}, None),
+        *(
+            Variant(
+                f"no-{term.name}",
+                f"Without {term.label.lower()}",
+                {"loss": {term.name: 0.0}},
+                paper.ABLATION.get(term.name),
+            )
+            for term in left_out
+        ),
+        Variant(
+            "random",
+            "Random initial weights",
+            {"student": {"initial_weights": "random", "teacher_layers": None}},
+            paper.ABLATION["random"],
+        ),
+        # The paper has no such row. Without it nobody could say what the teacher is good for at all.
+        Variant(CONTROL, NO_TEACHER, {"loss": WEIGHT_PRESETS[NO_TEACHER]}, None),
+    )
 
-_MEMBER = re.compile(rf"(.+)\.[1-{len(VARIANTS)}]-(?:{'|'.join(variant.key for variant in VARIANTS)})")
+
+VARIANTS = variants()
+"""The rows that the paper has, and the control."""
+
+_KEYS = "|".join(("random", CONTROL, *(f"no-{term.name}" for term in TERMS)))
+_MEMBER = re.compile(rf"(.+)\.(?:1-{FULL}|[2-9]-(?:{_KEYS})|[1-9][0-9]-(?:{_KEYS}))")
 
 
 @dataclass(frozen=True)
@@ -76,7 +94,7 @@ class AblationRun:
 
 
 def ablation_settings(base: Settings) -> dict[str, Settings]:
-    """The six recipes by the variant's key: the same seed, data and budget, and one thing changed in each.
+    """The recipes by the variant's key: the same seed, data and budget, and one thing changed in each.
 
     All terms of the full recipe are in use: a base that leaves one out gets the paper's weights. Raises
     DistilleryError for a student whose shape is its own, because the full recipe copies its weights.
@@ -87,11 +105,11 @@ def ablation_settings(base: Settings) -> dict[str, Settings]:
             "heads. Take a run whose student has its teacher's shape, or the demo's settings."
         )
     whole = _with_every_term(base)
-    return {variant.key: _changed(whole, variant.change, _name(variant)) for variant in VARIANTS}
+    return {variant.key: _changed(whole, variant.change, _name(variant)) for variant in variants(whole.loss)}
 
 
 def expected_seconds(base: Settings) -> float:
-    """How long all six will take here, the teacher trained once. Raises DistilleryError if data or teacher are gone."""
+    """How long all will take here, the teacher trained once. Raises DistilleryError if data or teacher are gone."""
     first, *rest = ablation_settings(base).values()
     untrained = {"teacher": {"epochs": 0}}
     others = (estimate.plan(_changed(settings, untrained, "")).seconds for settings in rest)
@@ -99,7 +117,7 @@ def expected_seconds(base: Settings) -> float:
 
 
 def queue_ablation(base: Settings, group: str) -> str:
-    """Queue the six runs of an ablation for the server's worker; returns the group. The same group is queued once.
+    """Queue the runs of an ablation for the server's worker; returns the group. The same group is queued once.
 
     Raises DistilleryError if the settings cannot be used for it, OSError if a folder cannot be written.
     """
@@ -109,7 +127,7 @@ def queue_ablation(base: Settings, group: str) -> str:
 
 
 def reserve_ablation(base: Settings, owner: dict[str, Any]) -> tuple[str, list[Path]]:
-    """Make the six runs of a new ablation, for the process `owner` to train; returns the group and their folders."""
+    """Make the runs of a new ablation, for the process `owner` to train; returns the group and their folders."""
     group = runs.new_run_id()
     return group, [runs.create_run(settings, run_id, owner) for run_id, settings in _members(base, group)]
 
@@ -121,8 +139,8 @@ def groups() -> list[str]:
 
 
 def read_ablation(group: str) -> list[AblationRun]:
-    """The six rows of a group as they stand, in the table's order; a run that cannot be read says why in its row."""
-    rows = [_read_row(variant, _run_id(group, variant)) for variant in VARIANTS]
+    """The rows of a group as they stand, in the table's order; a run that cannot be read says why in its row."""
+    rows = [_read_row(variant, run_id) for run_id, variant in _run_ids(group, _variants_of(group)).items()]
     full = rows[0]
     return [full, *(_compared(row, full) for row in rows[1:])]
 
@@ -169,11 +187,19 @@ def notes_on(rows: list[AblationRun]) -> list[str]:
 
 def _members(base: Settings, group: str) -> list[tuple[str, Settings]]:
     settings = ablation_settings(base)
-    return [(_run_id(group, variant), settings[variant.key]) for variant in VARIANTS]
+    return [(run_id, settings[each.key]) for run_id, each in _run_ids(group, variants(settings[FULL].loss)).items()]
 
 
-def _run_id(group: str, variant: Variant) -> str:
-    return f"{group}.{VARIANTS.index(variant) + 1}-{variant.key}"
+def _run_ids(group: str, rows: Iterable[Variant]) -> dict[str, Variant]:
+    return {f"{group}.{number}-{variant.key}": variant for number, variant in enumerate(rows, 1)}
+
+
+def _variants_of(group: str) -> tuple[Variant, ...]:
+    """Those of the recipe that the group takes apart; the paper's where that run is gone."""
+    try:
+        return variants(runs.read_settings(runs.run_folder(f"{group}.1-{FULL}")).loss)
+    except DistilleryError:
+        return VARIANTS
 
 
 def _name(variant: Variant) -> str:
@@ -181,9 +207,9 @@ def _name(variant: Variant) -> str:
 
 
 def _with_every_term(base: Settings) -> Settings:
-    loss = base.loss
-    if is_control(loss) or not (loss.soft and loss.hard and loss.cosine):
-        base = _changed(base, {"loss": {"soft": 5.0, "hard": 2.0, "cosine": 1.0}}, base.name)
+    weights = {term.name: term.paper_weight for term in TERMS if term.paper_weight}
+    if not all(base.loss.weights()[name] for name in weights):
+        base = _changed(base, {"loss": weights}, base.name)
     return _changed(base, {"student": {"initial_weights": "copied"}}, base.name)
 
 

@@ -15,11 +15,12 @@ from core.jobs.events import Event
 from core.runs.folder import ENDED, Status, read_status
 from core.runs.history import read_history
 from core.storage import is_number
+from core.terms import TERMS
 
 LIMIT = 2000
 """Most points of one curve in one answer."""
 
-STEP_CURVES = ("loss", "soft", "hard", "cosine")
+STEP_CURVES = ("loss", *(term.name for term in TERMS))
 SCORE_CURVES = ("score", "agreement")
 FACTS = ("total_steps", "metric", "teacher_score", "majority", "weights")
 

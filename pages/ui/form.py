@@ -14,7 +14,9 @@ import streamlit as st
 from pydantic import BaseModel
 
 from core.config import GLUE_SOURCES, SOURCES_WITH_PATH, Objective, Settings, extra, title
+from core.config import matters as loss_option_matters
 from core.settings_file import SECTIONS, SettingsError, parse_settings, rule
+from core.terms import TERMS
 from pages.ui.numeric import limits
 
 ONLY_FOR_SOURCES: dict[tuple[str, str], tuple[str, ...]] = {
@@ -30,11 +32,12 @@ ONLY_FOR_SOURCES: dict[tuple[str, str], tuple[str, ...]] = {
 ONLY_FOR_OBJECTIVE: dict[tuple[str, str], Objective] = {
     ("data", "label_column"): "labels",
     ("data", "label_kind"): "labels",
-    ("loss", "soft_positions"): "masked_words",
-    ("loss", "soft_share"): "masked_words",
     **{("masking", name): "masked_words" for name in SECTIONS["masking"].model_fields},
 }
 """Fields that mean something only where this is learned."""
+
+LOSS_OPTIONS = [("loss", name) for term in TERMS for name in term.options]
+"""What a term of the loss has besides its weight; each says itself where it means something."""
 
 KEPT: dict[str, Any] = {"persist_state": "session"}
 """For every widget of the form: Streamlit would forget its value while another page is drawn."""
@@ -83,8 +86,9 @@ def matters(section: str, name: str) -> bool:
     place = (section, name)
     if ONLY_FOR_OBJECTIVE.get(place, st.session_state[OBJECTIVE]) != st.session_state[OBJECTIVE]:
         return False
-    if place == ("loss", "soft_share"):
-        return value_of("loss", "soft_positions") == "sample"
+    if place in LOSS_OPTIONS:
+        values = {option: value_of("loss", option) for _, option in LOSS_OPTIONS}
+        return loss_option_matters(st.session_state[OBJECTIVE], values, name)
     return place not in ONLY_FOR_SOURCES or value_of(section, "source") in ONLY_FOR_SOURCES[place]
 
 

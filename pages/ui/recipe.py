@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -9,14 +10,15 @@ import streamlit as st
 from core.config import DEPTH_OF_TEACHER, WEIGHT_PRESETS, Objective, Settings, extra, is_control, starting_point, title
 from core.models.outline import TeacherOutline
 from core.numbers import plural
-from core.sections import DataSettings, TeacherSettings, spread_layers
+from core.sections import DataSettings, LossSettings, TeacherSettings, spread_layers
+from core.terms import TERMS
+from core.terms.declaration import Term
 from pages.ui import form
 from pages.ui.complaints import has_been_wrong, show_problems
 from pages.ui.draft import Draft
 from pages.ui.materials import show_data, show_teacher
 from pages.ui.stacks import show_layer_map
 
-WEIGHTS = ("soft", "hard", "cosine")
 PRESET = "form-preset"
 MADE_RANDOM = "form-width-made-random"
 
@@ -71,7 +73,7 @@ def _start_over() -> None:
 
 def _show_loss(draft: Draft) -> None:
     st.subheader("How it learns")
-    weights = tuple(form.value_of("loss", name) for name in WEIGHTS)
+    weights = {term.name: form.value_of("loss", term.name) for term in TERMS}
     st.session_state[PRESET] = next((name for name, preset in WEIGHT_PRESETS.items() if preset == weights), None)
     st.pills(
         "Recipe",
@@ -79,16 +81,14 @@ def _show_loss(draft: Draft) -> None:
         key=PRESET,
         on_change=_use_preset,
         wrap=True,
-        help="Mixtures of the three ways of learning. The released DistilBERT was trained with 5/2/1. Leaving one out "
+        help="Mixtures of the ways of learning. The released DistilBERT was trained with 5/2/1. Leaving one out "
         "shows what it is good for; the control learns without any teacher.",
     )
-    left, right = st.columns(2)
-    with left:
-        form.field("loss", "soft")
-        form.field("loss", "cosine")
-    with right:
-        form.field("loss", "hard")
-        form.field("loss", "temperature", disabled=not form.value_of("loss", "soft"))
+    _show_terms([term for term in TERMS if term.paper_weight])
+    if further := [term for term in TERMS if not term.paper_weight]:
+        in_use = any(form.value_of("loss", term.name) for term in further)
+        with st.expander("Further ways of learning", expanded=in_use):
+            _show_terms(further)
     if form.matters("masking", "share"):
         with st.expander("Which words are hidden", expanded=has_been_wrong(draft, "masking")):
             _show_masking()
@@ -96,20 +96,36 @@ def _show_loss(draft: Draft) -> None:
     show_problems(draft, "loss")
 
 
+def _show_terms(terms: Sequence[Term]) -> None:
+    """What the teacher says at the left; at the right what is true without it, and what else can be chosen."""
+    left, right = st.columns(2)
+    for term in terms:
+        with left if term.asks_teacher else right:
+            form.field("loss", term.name)
+    with right:
+        for term in terms:
+            _show_options(term, None)
+
+
+def _show_options(term: Term, objective: Objective | None) -> None:
+    """A term's options for every objective, or for one alone; of no use without its weight."""
+    names = [name for name in term.options if extra(LossSettings, name).get("objective") == objective]
+    names = [name for name in names if form.matters("loss", name)]
+    for column, name in zip(st.columns(len(names) or 1), names, strict=False):
+        with column:
+            form.field("loss", name, disabled=not form.value_of("loss", term.name))
+
+
 def _use_preset() -> None:
-    weights = WEIGHT_PRESETS.get(st.session_state[PRESET])
-    for name, weight in zip(WEIGHTS, weights or (), strict=False):
+    for name, weight in WEIGHT_PRESETS.get(st.session_state[PRESET], {}).items():
         form.set_value("loss", name, weight)
 
 
 def _show_masking() -> None:
     form.fields_in_columns("masking", ("share", "rarity"))
     form.field("masking", "whole_words")
-    without_soft = not form.value_of("loss", "soft")
-    names = ("soft_positions", "soft_share") if form.matters("loss", "soft_share") else ("soft_positions",)
-    for column, name in zip(st.columns(len(names)), names, strict=True):
-        with column:
-            form.field("loss", name, disabled=without_soft)
+    for term in TERMS:
+        _show_options(term, "masked_words")
 
 
 def _show_student(draft: Draft) -> None:
@@ -203,16 +219,21 @@ def describe(settings: Settings) -> str:
 
 def in_short(settings: Settings) -> str:
     """The recipe without its data. It may hold the teacher's file name: foreign text."""
-    loss, layers, epochs = settings.loss, settings.student.layers, settings.training.epochs
-    teaching = (
-        "no teacher (control)"
-        if is_control(loss)
-        else f"{loss.soft:g}/{loss.hard:g}/{loss.cosine:g}, T {loss.temperature:g}"
-    )
+    layers, epochs = settings.student.layers, settings.training.epochs
+    teaching = "no teacher (control)" if is_control(settings.loss) else _loss_in_words(settings.loss)
     return (
         f"teacher {_teacher_in_words(settings.teacher)}; {layers} {plural('layer', layers)}"
         f"{_start_in_words(settings)}; {teaching}; {epochs} {plural('epoch', epochs)}"
     )
+
+
+def _loss_in_words(loss: LossSettings) -> str:
+    """The weights of the paper's terms, further terms in use, and the options that have a symbol: "5/2/1, T 2"."""
+    weights = loss.weights()
+    paper = "/".join(f"{weights[term.name]:g}" for term in TERMS if term.paper_weight)
+    further = [f"{term.label.lower()} {weights[term.name]:g}" for term in loss.in_use() if not term.paper_weight]
+    symbols = ((extra(LossSettings, name).get("symbol"), value) for name, value in loss.options().items())
+    return ", ".join([paper, *further, *(f"{symbol} {value:g}" for symbol, value in symbols if symbol)])
 
 
 def data_in_words(data: DataSettings) -> str:

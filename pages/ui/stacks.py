@@ -9,7 +9,9 @@ from html import escape
 
 import streamlit as st
 
-from pages.ui.theme import COSINE, HARD, SOFT, STUDENT, TEACHER, grid_colour, text_colour
+from core.terms import TERMS, colour_of
+from core.terms.declaration import Term
+from pages.ui.theme import STUDENT, TEACHER, grid_colour, text_colour
 
 PITCH, WIDTH = 35, 140
 TOP, LEFT, RIGHT = 36, 10, 440
@@ -58,24 +60,30 @@ def show_distillation() -> None:
     height = _height(teacher_layers)
     drawing = _stack(LEFT, teacher_layers, height, TEACHER, "Teacher (large)")
     drawing += _stack(RIGHT, student_layers, height, STUDENT, "Student (small)")
+    taught = [term for term in TERMS if term.paper_weight and term.asks_teacher]
+    true = [term for term in TERMS if term.paper_weight and not term.asks_teacher]
     into = _middle(student_layers - 1, height)
-    arrows = (
-        (SOFT, _middle(5, height), into - 8, "soft targets: copy its doubts"),
-        (COSINE, _middle(3, height), into + 6, "hidden cosine: think alike"),
-        (HARD, _middle(0.5, height), _middle(0.5, height), "hard targets: the true labels"),
-    )
-    for colour, begin, end, words in arrows:
-        # The true labels do not come from the teacher, so their arrow begins in the open.
-        x = LEFT + WIDTH + (40 if colour == HARD else 0)
-        drawing += _arrow(x, begin, RIGHT, end, colour, 3, bend=0.85) + _words(
-            LEFT + WIDTH + 14, begin - 9, words, anchor="start"
-        )
+    arrows = [
+        (term, LEFT + WIDTH, _middle(teacher_layers - 1 - 2 * place, height), into - 8 + 14 * place)
+        for place, term in enumerate(taught)
+    ]
+    # The true labels do not come from the teacher, so their arrow begins in the open.
+    level = _middle(0.5, height)
+    arrows += [(term, LEFT + WIDTH + 40, level, level) for term in true]
+    for term, x, begin, end in arrows:
+        words = f"{term.label.lower()}: {term.in_short}"
+        drawing += _arrow(x, begin, RIGHT, end, colour_of(term.name), 3, bend=0.85)
+        drawing += _words(LEFT + WIDTH + 14, begin - 9, words, anchor="start")
     st.image(
         _svg(height, drawing),
         width="stretch",
-        alt="A teacher of six layers and a student of three. Three arrows lead to the student: soft targets and "
-        "hidden cosine from the teacher, hard targets from the true labels.",
+        alt=f"A teacher of six layers and a student of three. Arrows lead to the student: {_listed(taught)} from the "
+        f"teacher, {_listed(true)} from what is true.",
     )
+
+
+def _listed(terms: list[Term]) -> str:
+    return " and ".join(term.label.lower() for term in terms)
 
 
 def _stack(

@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.terms import TERMS, colour_of
+
 TEACHER = "#0072B2"
 STUDENT = "#D55E00"
 CONTROL = "#7A7A7A"
-SOFT = "#CC79A7"
-HARD = "#009E73"
-COSINE = "#E69F00"
+CLOSENESS = "#E69F00"
+"""How near the student's inner picture is to the teacher's."""
 
-COLOURS = {
-    "teacher": TEACHER,
-    "student": STUDENT,
-    "control": CONTROL,
-    "soft": SOFT,
-    "hard": HARD,
-    "cosine": COSINE,
+COLOURS = {"teacher": TEACHER, "student": STUDENT, "control": CONTROL} | {
+    term.name: colour_of(term.name) for term in TERMS
 }
 """Hex by meaning. Total loss and agreement are not here: they take the text colour of the theme."""
 

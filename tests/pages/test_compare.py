@@ -19,7 +19,6 @@ from core.data.labelled import Part
 from core.data.tokens import Batch, tokenise
 from core.distill.device import Compute
 from core.distill.loop import Lesson, Schedule, train
-from core.distill.losses import hard_target_loss
 from core.errors import DistilleryError
 from core.models import shelf
 from core.models.folder import write_manifest
@@ -30,6 +29,7 @@ from core.scoring import answers as scoring
 from core.scoring.answers import Answer, Comparison, Lines, Score, ScoreComparison, read_lines, read_pair
 from core.settings_file import parse_settings
 from core.storage import read_json, write_json
+from core.terms.hard import hard_target_loss
 from pages.ui.answers import MAX_BARS, bars, condensed, gap, score_table, score_verdict, table, verdict
 from tests.fixtures.compare_page import labelled_run, open_page, spoken, type_text, words
 from tests.fixtures.tiny_models import finished_run, tiny_teacher, tiny_tokenizer

@@ -112,12 +112,12 @@ def test_a_preset_sets_the_three_weights(preset):
     at = open_page(DISTIL)
     at.button_group(key="form-preset").set_value(preset)
     draw(at)
-    assert tuple(widget(at, "loss", name).value for name in ("soft", "hard", "cosine")) == WEIGHT_PRESETS[preset]
+    assert {name: widget(at, "loss", name).value for name in ("soft", "hard", "cosine")} == WEIGHT_PRESETS[preset]
     assert at.button_group(key="form-preset").value == preset
-    assert widget(at, "loss", "temperature").disabled == (WEIGHT_PRESETS[preset][0] == 0)
+    assert widget(at, "loss", "temperature").disabled == (WEIGHT_PRESETS[preset]["soft"] == 0)
     press(at, "Start")
     loss = runs.read_settings(made_runs()[0]).loss
-    assert (loss.soft, loss.hard, loss.cosine) == WEIGHT_PRESETS[preset]
+    assert loss.weights() == WEIGHT_PRESETS[preset]
 
 
 def test_a_weight_changed_by_hand_leaves_the_preset_and_finds_it_again():
@@ -132,7 +132,7 @@ def test_three_zero_weights_are_refused_at_the_field():
     for name in ("soft", "hard", "cosine"):
         choose(at, "loss", name, 0.0)
     assert len(at.error) == 1
-    assert "All three loss weights are 0, so the student would learn nothing; raise at least one." in plain(at)
+    assert "All loss weights are 0, so the student would learn nothing; raise at least one." in plain(at)
     assert button(at, "Start").disabled
     assert "Correct the setting marked below" in words(at)
     choose(at, "loss", "hard", 0.5)

@@ -335,7 +335,7 @@ def test_a_control_is_marked_and_the_hub_is_only_offered_with_the_network(home, 
 
 def test_table_4_is_one_button_and_its_rows_fill_in(home):
     at = tab(open_page(GLUE), "Ablation")
-    press(at, "Queue the six runs")
+    press(at, "Queue these runs")
     queued = sorted(kinds.waiting_runs())
     assert len(queued) == 6 and "0 of 6 runs are finished" in plain(at)
     for place, score in ((0, 0.86), (4, 0.80)):

@@ -318,7 +318,7 @@ def test_what_cannot_be_compared_is_said(still):
     write_json(still / "runs" / second / "config.json", parse_settings(raw).model_dump(mode="json"))
     entries = read_entries([first, second])
     assert "total losses cannot be compared" in " ".join(warnings(entries, "loss"))
-    assert "different temperatures" in " ".join(warnings(entries, "soft"))
+    assert "differ in “Temperature (T)”" in " ".join(warnings(entries, "soft"))
     assert "scored in different ways" in " ".join(warnings(entries, "score"))
     said = " ".join(not_comparable([(entry, entry.row.results) for entry in entries]))
     assert "scored in different ways" in said and "not tested on the same texts" in said

@@ -21,7 +21,7 @@ from pages.ui.compare.side_by_side import asking
 from pages.ui.marks import short, svg
 from pages.ui.stacks import theme_type
 from pages.ui.text import as_label, clean
-from pages.ui.theme import COSINE, grid_colour, text_colour
+from pages.ui.theme import CLOSENESS, grid_colour, text_colour
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,13 +104,13 @@ def tile(token: str, closeness: float, empty: float = 0.0) -> tuple[str, int]:
     width = round(max(NARROWEST, 18 + PER_LETTER * len(word)))
     full = min(max((closeness - empty) / (1 - empty), 0.0), 1.0)
     drawing = (
-        f'<rect x="0.75" y="0.75" width="{width - 1.5}" height="{HEIGHT - 1.5}" rx="8" fill="{COSINE}" '
+        f'<rect x="0.75" y="0.75" width="{width - 1.5}" height="{HEIGHT - 1.5}" rx="8" fill="{CLOSENESS}" '
         f'fill-opacity="{0.5 * full:.3f}" stroke="{grid_colour(theme_type())}" stroke-width="1.5"/>'
         f'<text x="50%" y="24" text-anchor="middle" font-size="17" fill="{text}">{escape(word)}</text>'
         f'<text x="50%" y="44" text-anchor="middle" font-size="14" fill="{text}">'
         f"{cosine(closeness)}</text>"
         f'<rect x="8" y="52" width="{width - 16}" height="6" rx="3" fill="{grid_colour(theme_type())}"/>'
-        f'<rect x="8" y="52" width="{(width - 16) * full:.1f}" height="6" rx="3" fill="{COSINE}"/>'
+        f'<rect x="8" y="52" width="{(width - 16) * full:.1f}" height="6" rx="3" fill="{CLOSENESS}"/>'
     )
     return svg(HEIGHT, drawing), width
 

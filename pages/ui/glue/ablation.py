@@ -1,4 +1,4 @@
-"""Table 4 with one button: what each part of the loss is good for, row by row as the six runs finish."""
+"""Table 4 with one button: what each part of the loss is good for, row by row as the runs finish."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def ablation_rows(group: str | None = None) -> tuple[list[AblationRow], str]:
     made = ablation.read_ablation(group) if group else []
     by_key = {run.variant.key: run for run in made}
     other = [run.variant.key for run in made[1:] if run.delta is None and None not in (run.score, made[0].score)]
-    rows = [_row(variant, by_key.get(variant.key), variant.key in other) for variant in ablation.VARIANTS]
+    shown = [run.variant for run in made] or ablation.VARIANTS
+    rows = [_row(variant, by_key.get(variant.key), variant.key in other) for variant in shown]
     metric = next((run.results["metric"] for run in made if run.results), "accuracy")
     return rows, metric
 
@@ -44,8 +45,8 @@ def show_ablation() -> None:
     group = _chosen()
     rows, metric = ablation_rows(group)
     st.write(
-        "What is each part of the loss good for? The paper left one out at a time. Here six runs do the same with one "
-        "recipe: same data, same seed, same number of steps."
+        "What is each part of the loss good for? The paper left one out at a time. Here a run for each does so with "
+        "one recipe: same data, same seed, same number of steps."
     )
     show_table(ablation_table(rows, metric), _nothing)
     made = ablation.read_ablation(group) if group else []
@@ -129,14 +130,14 @@ def _show_start() -> None:
         seconds, reason = None, str(error)
     with button:
         st.button(
-            "Queue the six runs",
+            "Queue these runs",
             key=f"ablation-start-{group}",
             icon=":material/playlist_add:",
             disabled=seconds is None,
             on_click=_start,
             args=(group,),
         )
-    time = f"Six runs: {numbers.duration(seconds)} on this machine." if seconds is not None else reason
+    time = f"All of them: {numbers.duration(seconds)} on this machine." if seconds is not None else reason
     st.caption(as_label(time, 400))
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from core.runs.folder import ENDED, read_status, run_folder
+from core.terms import TERMS
 from pages.ui.live.routes import PLOTLY, SCRIPTS, routes
 from pages.ui.theme import COLOURS
 
@@ -45,7 +46,10 @@ def live_view(run_id: str, key: str, on_change: Callable[[], None] | None = None
 
 
 def _data(run_id: str, watched: bool) -> dict[str, Any]:
-    return {"run": run_id, "watched": watched, "module": SCRIPTS, "plotly": PLOTLY, "colours": COLOURS}
+    return {"run": run_id, "watched": watched, "module": SCRIPTS, "plotly": PLOTLY} | {
+        "colours": COLOURS,
+        "terms": [term.name for term in TERMS],
+    }
 
 
 def _nothing() -> None:

@@ -4,7 +4,6 @@ import { metricOf } from "./metric.js"
 import { count, known, plain } from "./numbers.js"
 import { envelope, sample } from "./store.js"
 
-const TERMS = ["soft", "hard", "cosine"]
 const SPANS = { light: 100, strong: 25 }
 const FEWEST = { light: 5, strong: 20 }
 
@@ -29,9 +28,9 @@ export function lossFigure(view) {
   }
 }
 
-/** The three terms of the student's loss, unweighted. */
+/** The terms of the student's loss, unweighted. */
 export function termsFigure(view) {
-  const present = view.stage.curves.filter(name => TERMS.includes(name))
+  const present = view.stage.curves.filter(name => view.terms.includes(name))
   const linesOf = name => curveLines(view, name, { colour: view.colours[name], width: 2.5, says: name })
   const drawn = present.map(name => [name, linesOf(name)])
   // Faint lines first, so that no smoothed line is hidden by its neighbour's noise.
@@ -50,7 +49,7 @@ export function termsFigure(view) {
 /** What each weighted term is of the total, stacked to 100 %. */
 export function sharesFigure(view) {
   const weights = view.stage.facts.weights ?? {}
-  const present = view.stage.curves.filter(name => TERMS.includes(name) && weights[name] > 0)
+  const present = view.stage.curves.filter(name => view.terms.includes(name) && weights[name] > 0)
   const rows = present.map(name => weightedRows(view, name, weights[name]))
   const totals = (rows[0]?.y ?? []).map((_, row) => rows.reduce((sum, line) => sum + line.y[row], 0))
   const below = totals.map(() => 0)
@@ -199,4 +198,4 @@ function fall(what, { first, end }) {
 }
 
 const noTerms = view =>
-  view.name === "teacher" ? "The three terms begin when the student learns." : "The curves begin with the first step."
+  view.name === "teacher" ? "The terms begin when the student learns." : "The curves begin with the first step."

@@ -168,7 +168,7 @@ class LiveView {
       this.drawnTo[kind] = mark
       const view = {
         name, stage, x, run: this.run, smoothing: this.settings.smoothing, zoomed: this.zoom !== null,
-        colours: this.data.colours, look: this.look, buckets: Math.ceil(chart.plotWidth / WIDTH_OF_A_BUCKET_PX),
+        colours: this.data.colours, terms: this.data.terms, look: this.look, buckets: Math.ceil(chart.plotWidth / WIDTH_OF_A_BUCKET_PX),
       }
       const figure = figures[kind](view)
       this.panel.title(kind, figure)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from core import numbers
-from core.config import is_control
+from core.config import is_control, title
 from core.runs.curves import AXES, Along
 from core.runs.feed import SCORE_CURVES
+from core.sections import LossSettings
 from core.storage import is_number
+from core.terms import TERMS
 from pages.ui.stacks import theme_type
 from pages.ui.theme import TEACHER, grid_colour, ground_colour, text_colour
 
@@ -23,10 +25,9 @@ CURVES = {
     "score": "Score",
     "agreement": "Agreement",
     "loss": "Total loss",
-    "soft": "Soft targets",
-    "hard": "Hard targets",
-    "cosine": "Hidden cosine",
+    **{term.name: term.label for term in TERMS},
 }
+NATS = frozenset(term.name for term in TERMS if term.unit == "nats")
 ALONG: dict[Along, str] = {"step": "Steps", "elapsed_s": "Time", "sentences": "Sentences seen"}
 AXIS: dict[Along, str] = {
     "step": "step",
@@ -75,14 +76,17 @@ def show_overlay(entries: list[Entry]) -> None:
 def warnings(entries: list[Entry], curve: str) -> list[str]:
     """Why lines that stand on one chart may still not be comparable."""
     said = []
-    weights = {(loss.soft, loss.hard, loss.cosine) for loss in (entry.settings.loss for entry in entries)}
-    if curve == "loss" and len(weights) > 1:
+    weights = [entry.settings.loss.weights() for entry in entries]
+    if curve == "loss" and any(each != weights[0] for each in weights):
         said.append(
             "These recipes weigh their terms differently, so their total losses cannot be compared. A single term, the "
             "score and the agreement can."
         )
-    if curve == "soft" and len({entry.settings.loss.temperature for entry in entries}) > 1:
-        said.append("These recipes use different temperatures, which changes how large the soft targets' term is.")
+    for term in (term for term in TERMS if term.name == curve):
+        for option in term.options:
+            if len({entry.settings.loss.options()[option] for entry in entries}) > 1:
+                what = title(LossSettings, option)
+                said.append(f"These recipes differ in “{what}”, which changes how large the term is.")
     if curve in SCORE_CURVES:
         said.append("Measured on the validation part, which was set aside to watch the training.")
         if len({entry.curves.facts.get("metric") for entry in entries}) > 1:
@@ -200,7 +204,7 @@ def _pixels(span: tuple[float, float]) -> float:
 
 def _layout(curve: str, along: Along, in_percent: bool) -> dict[str, Any]:
     theme = theme_type()
-    unit = " (%)" if in_percent else " (nats)" if curve in ("soft", "hard") else ""
+    unit = " (%)" if in_percent else " (nats)" if curve in NATS else ""
     axis = {"gridcolor": grid_colour(theme), "color": text_colour(theme), "zeroline": False}
     return {
         "height": HEIGHT,

@@ -150,7 +150,7 @@ def test_config_answers_without_loading_torch() -> None:
     ("content", "assignments", "says"),
     [
         ('{"loss": {"soft": -1}}', [], "loss.soft is -1; expected a number from 0 to 100."),
-        ('{"loss": {"soft": 0, "hard": 0, "cosine": 0}}', [], "All three loss weights are 0"),
+        ('{"loss": {"soft": 0, "hard": 0, "cosine": 0}}', [], "All loss weights are 0"),
         ('{"student": {"layers": 1000000000}}', [], "student.layers is 1000000000; expected a whole number"),
         ('{"loss": {"soft": 5}', [], "mine.json is not valid JSON"),
         ("[" * 10_000, [], "mine.json is not valid JSON"),

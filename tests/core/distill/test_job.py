@@ -28,6 +28,7 @@ from core.models.saved import load_model
 from core.runs import folder as runs
 from core.scoring.predict import accuracy, agreement, predict
 from core.storage import read_json
+from core.terms import hard
 from tests.fixtures.small_runs import digest, events, listing, run_once, settings_of, world_of
 
 COMPUTE = Compute(torch.device("cpu"), "fp32", 1)
@@ -171,7 +172,7 @@ def test_another_seed_ends_elsewhere(first: Path) -> None:
 
 @pytest.mark.parametrize("name", WEIGHT_PRESETS)
 def test_every_preset_runs_and_records_only_the_terms_it_uses(first: Path, name: str) -> None:
-    weights = dict(zip(("soft", "hard", "cosine"), WEIGHT_PRESETS[name], strict=True))
+    weights = WEIGHT_PRESETS[name]
     chosen = [f"loss.{term}={weight}" for term, weight in weights.items()]
     folder = run_once(f"preset-{list(WEIGHT_PRESETS).index(name)}", *chosen, "training.epochs=1")
     assert runs.read_status(folder).state == "finished", (folder / "log.txt").read_text()
@@ -249,7 +250,7 @@ def test_a_stop_in_the_teachers_stage_leaves_no_half_teacher(
 
 def test_a_loss_that_is_no_number_ends_the_run_with_the_step(first: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is recorded as a gap, and no student full of NaN is left behind."""
-    monkeypatch.setattr(labels, "hard_target_loss", lambda logits, *_: logits.sum() * math.nan)
+    monkeypatch.setattr(hard, "hard_target_loss", lambda logits, *_: logits.sum() * math.nan)
     folder = run_once("no-number")
     status = runs.read_status(folder)
     assert status.state == "failed" and status.sentence.startswith("The loss became nan at step 1 ")

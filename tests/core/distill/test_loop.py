@@ -18,11 +18,11 @@ from core.data.labelled import Part
 from core.data.tokens import Batch, Tokens, batches_per_epoch, cut_by_length, tokenise
 from core.distill.device import Compute, choose_compute
 from core.distill.loop import Lesson, Schedule, is_due, train
-from core.distill.losses import hard_target_loss
 from core.errors import DistilleryError
 from core.jobs.reporter import StopRequested
 from core.scoring.predict import accuracy, predict
 from core.sections import TrainingSettings
+from core.terms.hard import hard_target_loss
 from tests.fixtures.tiny_models import tiny_teacher, tiny_tokenizer
 
 COMPUTE = Compute(torch.device("cpu"), "fp32", 1)

@@ -18,8 +18,8 @@ from torch import Tensor
 from core.data.labelled import Part
 from core.data.tokens import Batch, Tokens, tokenise
 from core.distill.device import Compute
-from core.distill.labels import LabelBatch, label_loss_terms
-from core.distill.teacher_outputs import Asked, teacher_outputs
+from core.distill.labels import LabelBatch, LabelTeacher, LabelUpdate
+from core.distill.teacher_outputs import Asked, TeacherOutputs, teacher_outputs
 from core.errors import DistilleryError
 from core.jobs.reporter import StopRequested
 from core.kept_arrays import NewRows
@@ -215,6 +215,12 @@ def test_a_disk_without_room_is_refused_before_anything_is_written(tmp_path: Pat
     assert not any(tmp_path.iterdir())
 
 
+def label_loss_terms(student: Any, outputs: TeacherOutputs, part: LabelBatch) -> dict[str, Tensor]:
+    """One part of an update with the default weights."""
+    layers = tuple(range(student.config.num_hidden_layers))
+    return LabelUpdate(student, {}, LabelTeacher(outputs, 4, None), LossSettings(), layers)(part)
+
+
 def whole(batch: Batch) -> LabelBatch:
     """A batch as the only part of its update."""
     return LabelBatch(batch, len(batch.labels), len(batch.places))
@@ -225,7 +231,7 @@ def padded(batch: Batch, columns: int) -> Batch:
     rows = len(batch.labels)
     ids = torch.cat([batch.input_ids, torch.full((rows, columns), 7)], dim=1)
     mask = torch.cat([batch.attention_mask, torch.zeros((rows, columns), dtype=torch.long)], dim=1)
-    return Batch(batch.examples, ids, mask, mask.flatten().nonzero().flatten(), batch.labels)
+    return Batch(batch.examples, batch.lengths, ids, mask, mask.flatten().nonzero().flatten(), batch.labels)
 
 
 def test_padding_changes_neither_the_loss_nor_its_gradients(tmp_path: Path) -> None:
@@ -237,7 +243,7 @@ def test_padding_changes_neither_the_loss_nor_its_gradients(tmp_path: Path) -> N
     assert batch.attention_mask.min() == 0, "the batch itself is padded too"
 
     def measured(batch: Batch) -> tuple[dict[str, float], Tensor]:
-        terms = label_loss_terms(student, None, outputs, whole(batch), LossSettings())
+        terms = label_loss_terms(student, outputs, whole(batch))
         student.zero_grad()
         terms["loss"].backward()
         gradient = torch.cat([p.grad.flatten() for p in student.parameters() if p.grad is not None])
@@ -260,7 +266,7 @@ def test_a_student_that_is_its_teacher_has_no_soft_and_no_cosine_loss(tmp_path: 
     student.forward = with_tanh(student)  # type: ignore[method-assign]
     outputs = teacher_outputs(asked(teacher, tokens), tmp_path, Listener())
     batch = tokens.batch(np.arange(8), COMPUTE.device)
-    terms = label_loss_terms(student, None, outputs, whole(batch), LossSettings())
+    terms = label_loss_terms(student, outputs, whole(batch))
     assert terms["soft"].item() == pytest.approx(0.0, abs=1e-6)
     assert terms["cosine"].item() == pytest.approx(0.0, abs=1e-6)
     assert terms["hard"].item() > 0.1

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from core.distill.vocabulary_loss import ON_GPU, ON_PROCESSOR, Sizes, Weights, WordRows, best_words, vocabulary_loss
+from core.distill.vocabulary_loss import ON_GPU, ON_PROCESSOR, Block, Group, Sizes, VocabularyTerm, WordRows, best_words
+from core.distill.vocabulary_loss import vocabulary_loss as loss_of_groups
+from core.terms import term_called
 
 TEMPERATURES = pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0, 8.0])
 VOCABULARY, WIDTH, TEACHER_WIDTH = 50, 12, 20
@@ -26,6 +29,38 @@ LAYOUTS = {
 }
 """Rows in all; the first so many have a target, the last so many soft targets."""
 EVERY_LAYOUT = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How both terms are weighed, and how many positions the whole update has for each."""
+
+    soft: float
+    hard: float
+    temperature: float
+    soft_total: int
+    hard_total: int
+
+
+def vocabulary_loss(
+    student: WordRows, targets: Tensor, teacher: WordRows | None, chosen: Weights, sizes: Sizes | None = None
+) -> tuple[Tensor, ...]:
+    """Loss, soft and hard: the hard targets at the student's first rows, the soft ones at its last."""
+    count, hard, soft = len(student.rows), len(targets), 0 if teacher is None else len(teacher.rows)
+    terms = [
+        VocabularyTerm(block_of("soft"), chosen.soft, chosen.temperature, chosen.soft_total, asks_teacher=True),
+        VocabularyTerm(block_of("hard"), chosen.hard, 1, chosen.hard_total, asks_teacher=False),
+    ]
+    edges = sorted({0, count - soft, hard, count})
+    groups = [
+        Group(end - start, ((0,) if start >= count - soft else ()) + ((1,) if end <= hard else ()))
+        for start, end in pairwise(edges)
+    ]
+    return loss_of_groups(student, targets, teacher, terms, groups, sizes)
+
+
+def block_of(name: str) -> Block:
+    return term_called(name).vocabulary.block
 
 
 def word_rows(seed: int, count: int, width: int = WIDTH, dtype: torch.dtype = torch.float64) -> WordRows:
@@ -238,10 +273,31 @@ def test_a_temperature_that_is_not_positive_is_refused(temperature: float) -> No
         vocabulary_loss(*case(layout), weights(layout, temperature))
 
 
-@pytest.mark.parametrize("layout", [(40, 41, 0), (40, 0, 39), (40, 10, 29), (20, 0, 21)])
-def test_rows_that_nobody_asked_about_are_refused(layout: tuple[int, int, int]) -> None:
-    with pytest.raises(ValueError, match="rows cannot be"):
-        vocabulary_loss(*case(layout), weights(layout))
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        ([Group(39, (0,))], "the groups hold 39 rows, the student 40"),
+        ([Group(41, (1,))], "the groups hold 41 rows, the student 40"),
+        ([Group(40, (0,))], "rows 0 to 40 are not among the teacher's last 30"),
+        ([Group(11, (1,)), Group(29, (0,))], "rows 0 to 11 are not among the first 10, which hide a word"),
+    ],
+)
+def test_rows_that_nobody_asked_about_are_refused(groups: list[Group], said: str) -> None:
+    terms = [
+        VocabularyTerm(block_of("soft"), 5, 2, 30, asks_teacher=True),
+        VocabularyTerm(block_of("hard"), 2, 1, 10, asks_teacher=False),
+    ]
+    with pytest.raises(ValueError, match=said):
+        loss_of_groups(*case((40, 10, 30)), terms, groups)
+
+
+def test_terms_of_different_temperatures_share_the_teachers_logits() -> None:
+    """A third term: the soft targets once more at another temperature, which is no different from two runs of one."""
+    student, targets, teacher = case((40, 0, 40))
+    cool, hot = (VocabularyTerm(block_of("soft"), 1.0, heat, 40, asks_teacher=True) for heat in (1.0, 4.0))
+    both = loss_of_groups(student, targets, teacher, [cool, hot], [Group(40, (0, 1))])
+    alone = [loss_of_groups(student, targets, teacher, [term], [Group(40, (0,))])[1] for term in (cool, hot)]
+    assert [value.item() for value in both[1:]] == pytest.approx([value.item() for value in alone], rel=1e-12)
 
 
 def test_best_words_are_those_of_the_full_logits() -> None:

@@ -19,14 +19,14 @@ from core.data.part import Part
 from core.data.tokens import Tokens, tokenise
 from core.distill.word_terms import (
     MaskedBatch,
+    WordUpdate,
     best_words,
     masked_batches,
     teacher_loss_terms,
-    word_loss_terms,
     word_rows,
 )
 from core.errors import DistilleryError
-from core.models.student import student_for_words
+from core.models.student import LAST_MAP, student_for_words
 from core.sections import LossSettings, MaskingSettings, StudentSettings
 from tests.fixtures.tiny_models import WORDS, tiny_tokenizer, tiny_word_teacher
 
@@ -65,6 +65,18 @@ def models(layers: int = 1, dtype: torch.dtype = torch.float32) -> tuple[DistilB
     return without_dropout(student).train().to(dtype), teacher.to(dtype)
 
 
+def word_loss_terms(student, projection, teacher, batch: MaskedBatch, loss: LossSettings) -> dict[str, Tensor]:
+    """One part of an update; every student layer is compared with the teacher's of the same number."""
+    maps = {} if projection is None else {LAST_MAP: projection}
+    return WordUpdate(student, maps, teacher, loss, tuple(range(student.config.num_hidden_layers)))(batch)
+
+
+def asked_by(batch: MaskedBatch, term: str) -> Tensor:
+    """Where a term asks for words, as indices into the word pieces."""
+    groups = zip(batch.groups, batch.asked.split([group.rows for group in batch.groups]), strict=True)
+    return torch.cat([places for group, places in groups if term in group.terms] or [batch.asked[:0]])
+
+
 def batches(tokens: Tokens, masker: Masker, loss: LossSettings | None, parts: int = 1, seed: int = 1, count: int = 24):
     random = np.random.default_rng(seed)
     return masked_batches(tokens, np.arange(count), masker, loss, random, parts, CPU)
@@ -97,7 +109,7 @@ def by_formula(student, teacher, batch: MaskedBatch, tokens: Tokens, loss: LossS
     own, own_hidden = padded_logits(student, batch, tokens)
     with torch.no_grad():
         theirs, their_hidden = padded_logits(teacher, batch, tokens)
-    where = batch.asked[len(batch.asked) - batch.soft_count :]
+    where = asked_by(batch, "soft")
     p, q = (torch.softmax(logits[where] / loss.temperature, -1) for logits in (theirs, own))
     terms = {
         "soft": loss.temperature**2 * (p * (p / q).log()).sum(-1).mean(),
@@ -171,7 +183,7 @@ def test_a_cut_batch_holds_the_same_pieces_hidden_at_the_same_places(tokens: Tok
             row = batch.input_ids.flatten()[batch.places].numpy().copy()
             marks = np.full(len(row), -1)
             marks[batch.masked] = batch.targets
-            soft = np.isin(np.arange(len(row)), batch.asked[len(batch.asked) - batch.soft_count :])
+            soft = np.isin(np.arange(len(row)), asked_by(batch, "soft"))
             starts = np.cumsum(lengths)[:-1]
             split = (np.split(values, starts) for values in (row, marks, soft))
             pieces |= {int(example): values for example, *values in zip(batch.examples, *split, strict=True)}
@@ -231,7 +243,7 @@ def test_a_model_with_plain_attention_answers_the_same(tokens: Tokens, masker: M
 def test_every_ablation_runs_and_computes_only_its_terms(
     tokens: Tokens, masker: Masker, positions: str, preset: str
 ) -> None:
-    used = dict(zip(("soft", "hard", "cosine"), WEIGHT_PRESETS[preset], strict=True))
+    used = WEIGHT_PRESETS[preset]
     loss = LossSettings(**used, soft_positions=positions)
     student, teacher = models()
     needs_teacher = loss.soft > 0 or loss.cosine > 0
@@ -279,7 +291,7 @@ def test_a_random_share_has_the_mean_of_all_as_its_expectation(tokens: Tokens, m
         expected = word_loss_terms(student, None, teacher, batch, everywhere)["soft"].item()
         for _ in range(150):
             (batch,) = masked_batches(tokens, np.arange(24), still, share, random, 1, CPU)
-            assert batch.soft_count == int(np.ceil(0.2 * len(pieces)))
+            assert len(asked_by(batch, "soft")) == int(np.ceil(0.2 * len(pieces)))
             found.append(word_loss_terms(student, None, teacher, batch, share)["soft"].item())
     error = np.std(found) / np.sqrt(len(found))
     assert 0 < error < 0.05 * expected

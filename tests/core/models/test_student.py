@@ -23,7 +23,14 @@ from transformers import (
 
 from core.models.saved import load_model, save_model
 from core.models.shape import SAME_IN_BOTH
-from core.models.student import copied_encoder, hidden_projection, student_for_labels, student_for_words
+from core.models.student import (
+    LAST_MAP,
+    copied_encoder,
+    layer_map_name,
+    state_maps,
+    student_for_labels,
+    student_for_words,
+)
 from core.models.teacher import bundled_tokenizer, teacher_for_labels, teacher_for_words
 from core.sections import StudentSettings, TeacherSettings
 from tests.fixtures.tiny_models import tiny_teacher, tiny_tokenizer, tiny_word_teacher
@@ -224,11 +231,15 @@ def test_a_narrower_student_has_the_width_and_heads_that_were_chosen(teacher, ma
 
 def test_a_narrower_student_is_compared_through_a_projection(teacher) -> None:
     student = student_for_labels(teacher, narrow(width=24, heads=3), seed=0)
-    first, again, other = (hidden_projection(student, teacher, seed) for seed in (0, 0, 1))
+    first, again, other = (state_maps(student, teacher, 0, seed)[LAST_MAP] for seed in (0, 0, 1))
     assert (first.in_features, first.out_features, first.bias) == (24, 32, None)
     assert torch.equal(first.weight, again.weight) and not torch.equal(first.weight, other.weight)
     assert first.weight.requires_grad and float(first.weight.detach().std()) == pytest.approx(24**-0.5, rel=0.1)
-    assert hidden_projection(student_for_labels(teacher, narrow(), seed=0), teacher, seed=0) is None
+    more = state_maps(student, teacher, 2, seed=0)
+    assert list(more) == [LAST_MAP, layer_map_name(0), layer_map_name(1)]
+    assert torch.equal(more[LAST_MAP].weight, first.weight), "it does not depend on whether layers are compared too"
+    assert not torch.equal(more[layer_map_name(0)].weight, more[layer_map_name(1)].weight)
+    assert state_maps(student_for_labels(teacher, narrow(), seed=0), teacher, 2, seed=0) == {}
 
 
 def test_a_student_of_words_with_random_weights_takes_nothing_over() -> None:

@@ -10,8 +10,11 @@ import torch
 from torch import Tensor
 
 from core.config import WEIGHT_PRESETS
-from core.distill.losses import hard_target_loss, hidden_cosine_loss, soft_target_loss, weighted_sum
+from core.distill.labels import weighted_sum
 from core.sections import LossSettings
+from core.terms.cosine import hidden_cosine_loss
+from core.terms.hard import hard_target_loss
+from core.terms.soft import soft_target_loss
 
 TEMPERATURES = pytest.mark.parametrize("temperature", [0.1, 0.5, 1.0, 2.0, 5.0, 100.0])
 
@@ -143,7 +146,7 @@ def test_shapes_that_differ_are_refused_and_not_stretched(shape: tuple[int, ...]
 
 @pytest.mark.parametrize("name", WEIGHT_PRESETS)
 def test_the_loss_is_the_weighted_sum_not_normalised(name: str) -> None:
-    weights = dict(zip(("soft", "hard", "cosine"), WEIGHT_PRESETS[name], strict=True))
+    weights = WEIGHT_PRESETS[name]
     terms = {"soft": torch.tensor(0.25), "hard": torch.tensor(0.5), "cosine": torch.tensor(0.125)}
     used = {term: value for term, value in terms.items() if weights[term]}
     expected = sum(weights[term] * value.item() for term, value in used.items())
