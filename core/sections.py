@@ -274,8 +274,10 @@ class LossOfTerms(Section):
 def _loss_fields() -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for term in TERMS:
-        # An older configuration that does not know a term did without it.
-        extra: dict[str, Any] = {"symbol": term.symbol, "step": 0.5, "before": 0.0}
+        extra: dict[str, Any] = {"symbol": term.symbol, "step": 0.5}
+        if not term.paper_weight:
+            # The first format knew the paper's; of any other an older configuration has no weight.
+            extra["before"] = 0.0
         default, help = term.weight.get("labels", 0.0), term.help
         field = Field(default, ge=0, le=term.most, title=term.title, description=help, json_schema_extra=extra)
         fields[term.name] = (float, field)

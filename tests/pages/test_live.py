@@ -143,7 +143,7 @@ def test_the_view_follows_from_the_teacher_to_the_student_and_can_look_back(page
     watch(page, site, run)
     expect(page.locator(f"{LOSS} figcaption")).to_contain_text("Teacher’s loss")
     expect(tile(page, "agreement")).to_have_text("–")
-    expect(page.locator(".live-figure-terms .live-note")).to_have_text("The three terms begin when the student learns.")
+    expect(page.locator(".live-figure-terms .live-note")).to_have_text("The terms begin when the student learns.")
     run.append(*list(teacher_events(60))[40:], *student_events(400, last=30))
     expect(page.locator(f"{LOSS} figcaption")).to_contain_text("Total loss")
     expect(page.locator(f"{SCORES} .live-label")).to_have_text(

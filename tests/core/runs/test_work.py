@@ -14,6 +14,7 @@ from core.cli.kinds import carry_out
 from core.config import Settings
 from core.distill import job, labels
 from core.runs import folder as runs
+from core.terms import cosine as cosine_term
 from tests.fixtures.small_runs import settings_of
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -91,7 +92,7 @@ def tensors() -> int:
 def test_no_model_and_no_tensor_outlives_its_run(monkeypatch: pytest.MonkeyPatch, end: str) -> None:
     """Real tiny models: an exception that was kept would keep its frames, and they everything that was computed."""
     kept: list[weakref.ref] = []
-    build_student, cosine = labels.student_for_labels, labels.hidden_cosine_loss
+    build_student, cosine = labels.student_for_labels, cosine_term.hidden_cosine_loss
 
     def build(teacher: torch.nn.Module, *rest: Any) -> torch.nn.Module:
         student = build_student(teacher, *rest)
@@ -103,7 +104,7 @@ def test_no_model_and_no_tensor_outlives_its_run(monkeypatch: pytest.MonkeyPatch
         raise torch.OutOfMemoryError("out of memory")
 
     monkeypatch.setattr(labels, "student_for_labels", build)
-    monkeypatch.setattr(labels, "hidden_cosine_loss", fail if end == "failed" else cosine)
+    monkeypatch.setattr(cosine_term, "hidden_cosine_loss", fail if end == "failed" else cosine)
     before = tensors()
     folder = runs.create_run(settings_of(), "one")
     metrics = folder / "metrics.jsonl"
