@@ -27,6 +27,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
@@ -182,7 +183,8 @@ def make_models(shape: Shape, device: torch.device) -> tuple[BertForMaskedLM, Di
     """Teacher and student with random weights, always the same."""
     torch.manual_seed(0)
     teacher = BertForMaskedLM(shape.config())
-    student = DistilBertForMaskedLM(student_config(shape.config(), StudentSettings(layers=shape.student_depth)))
+    config: Any = student_config(shape.config(), StudentSettings(layers=shape.student_depth))
+    student = DistilBertForMaskedLM(config)
     return on_device(teacher.requires_grad_(False).eval(), device), on_device(student, device)
 
 

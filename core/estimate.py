@@ -136,7 +136,7 @@ def _forward(shape: Shape, pieces: float) -> float:
 
 def _words(shape: Shape, pieces: float) -> float:
     """The product with the vocabulary matrix, at so many word pieces."""
-    return 2 * shape.width * shape.vocabulary * pieces / FLOPS_PER_S
+    return 2 * shape.word_width * shape.vocabulary * pieces / FLOPS_PER_S
 
 
 def _updates(shape: Shape, steps: int) -> float:

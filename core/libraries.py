@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from core.models import families
+
 _one_at_a_time = threading.Lock()
 
 
@@ -18,19 +20,14 @@ def load() -> None:
     """
     with _one_at_a_time, _nothing_collected():
         import torch  # noqa: F401
-        from transformers import (  # noqa: F401  everything that core uses of it
-            BertConfig,
-            BertForMaskedLM,
-            BertForSequenceClassification,
-            BertPreTrainedModel,
+        from transformers import (  # noqa: F401  everything that core uses of it by name
             BertTokenizer,
-            DistilBertConfig,
-            DistilBertForMaskedLM,
-            DistilBertForSequenceClassification,
-            DistilBertPreTrainedModel,
+            PreTrainedConfig,
             PreTrainedModel,
             PreTrainedTokenizerBase,
         )
+
+        families.load_classes()
 
 
 def load_metrics() -> None:

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from transformers import BertForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from core.data.labelled import Part, load_labelled, majority_share
 from core.data.token_cache import kept_tokens, texts_digest, tokenizer_digest
 from core.data.tokens import Batch, Tokens, cut_by_length, tokenise
 from core.distill.loop import Lesson
-from core.distill.objective import HeldOut, learner_of, of_kind
+from core.distill.objective import HeldOut, learner_of
 from core.distill.recorder import Recorder
 from core.distill.session import Session
 from core.distill.teacher_outputs import Asked, TeacherOutputs, teacher_outputs
@@ -77,8 +77,7 @@ class Labels:
     def new_student(self, teacher: PreTrainedModel) -> PreTrainedModel:
         """A student with a head for these labels."""
         settings = self._session.settings
-        sorts = of_kind(BertForSequenceClassification, teacher)
-        return student_for_labels(sorts, settings.student, settings.training.seed)
+        return student_for_labels(teacher, settings.student, settings.training.seed)
 
     def student_lesson(
         self, student: PreTrainedModel, maps: Mapping[str, nn.Module], teacher: PreTrainedModel, kept: Path

@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from transformers import BertForMaskedLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from core.data.documents import Documents, load_documents
 from core.data.masking import Masker
 from core.data.token_cache import kept_tokens, texts_digest, tokenizer_digest
 from core.data.tokens import Tokens, scoring_batches, tokenise_blocks, tokenise_masks
 from core.distill.loop import Lesson
-from core.distill.objective import HeldOut, of_kind
+from core.distill.objective import HeldOut
 from core.distill.session import Session
 from core.distill.word_terms import (
     MaskedBatch,
@@ -81,8 +81,7 @@ class MaskedWords:
     def new_student(self, teacher: PreTrainedModel) -> PreTrainedModel:
         """A student with a head for words."""
         settings = self._session.settings
-        guesses = of_kind(BertForMaskedLM, teacher)
-        return student_for_words(guesses, settings.student, settings.training.seed)
+        return student_for_words(teacher, settings.student, settings.training.seed)
 
     def student_lesson(
         self, student: PreTrainedModel, maps: Mapping[str, nn.Module], teacher: PreTrainedModel, kept: Path

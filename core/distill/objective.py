@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol
 
 from numpy.typing import NDArray
 from torch import nn
@@ -14,7 +14,6 @@ from core.data.tokens import Tokens
 from core.distill.loop import Lesson
 
 HeldOut = Literal["validation", "test"]
-Model = TypeVar("Model", bound=PreTrainedModel)
 
 
 class Objective(Protocol):
@@ -67,13 +66,6 @@ class Objective(Protocol):
 
     def probe(self, model: PreTrainedModel) -> list[Any]:
         """A model's answers to the watched sentences, one entry each, as the run folder keeps them."""
-
-
-def of_kind(kind: type[Model], model: PreTrainedModel) -> Model:
-    """The model, which is what an objective has made or kept. Raises TypeError for one of another kind."""
-    if isinstance(model, kind):
-        return model
-    raise TypeError(f"a {type(model).__name__} is no {kind.__name__}")
 
 
 def learner_of(student: PreTrainedModel, maps: Mapping[str, nn.Module]) -> nn.Module:

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from core.data.tokens import Batch
 from core.distill.teacher_outputs import TeacherOutputs
-from core.models.attention import attention_inputs
+from core.models.families import family_of
 from core.models.student import LAST_MAP, layer_map_name
 
 
@@ -54,10 +54,11 @@ class ModelView:
 
     def attention(self, number: int) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values of one of these layers, made anew of what went into it."""
-        layer = self.compared[number]
+        layer, family = self.compared[number], family_of(self.model)
         before = self.states(layer)
         with torch.set_grad_enabled(before.requires_grad):
-            query, key, value = (part(before) for part in attention_inputs(self.model, layer))
+            parts = family.attention_inputs(family.encoder_layers(self.model)[layer])
+            query, key, value = (part(before) for part in parts)
         return query, key, value
 
     def _mapped(self, name: str, states: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from transformers import BertForMaskedLM, DistilBertForMaskedLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 from core.data.masking import Masker
 from core.data.tokens import Tokens, cut_by_length, to_device
@@ -27,13 +27,14 @@ from core.distill.objective import learner_of
 from core.distill.views import ModelView
 from core.distill.vocabulary_loss import Group, VocabularyTerm, WordRows, vocabulary_loss
 from core.errors import DistilleryError
+from core.models.families import family_of
 from core.scoring.predict import NOT_NUMBERS
 from core.sections import LossSettings
 from core.terms import term_called
 from core.terms.declaration import Need, Seen, Term
 from core.terms.hard import cross_entropy_of
 
-MaskedModel = BertForMaskedLM | DistilBertForMaskedLM
+MaskedModel = PreTrainedModel
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class MaskedBatch:
 
 def guesser(model: PreTrainedModel) -> MaskedModel:
     """A model that guesses words. Raises TypeError for any other."""
-    if isinstance(model, BertForMaskedLM | DistilBertForMaskedLM):
+    if family_of(model).guesses_words(model):
         return model
     raise TypeError(f"a {type(model).__name__} guesses no words")
 
@@ -187,17 +188,13 @@ def best_words(model: MaskedModel, batch: MaskedBatch) -> Tensor:
 
 def word_rows(model: MaskedModel, hidden: Tensor) -> WordRows:
     """A model's head on last hidden states (N, H), up to the vocabulary matrix."""
-    if isinstance(model, BertForMaskedLM):
-        rows = model.cls.predictions.transform(hidden)
-    else:
-        rows = model.vocab_layer_norm(model.activation(model.vocab_transform(hidden)))
     projector = output_layer(model)
-    return WordRows(rows, projector.weight, projector.bias)
+    return WordRows(family_of(model).head_rows(model, hidden), projector.weight, projector.bias)
 
 
 def output_layer(model: MaskedModel) -> nn.Linear:
     """The vocabulary matrix and its bias."""
-    return model.cls.predictions.decoder if isinstance(model, BertForMaskedLM) else model.vocab_projector
+    return family_of(model).vocabulary_layer(model)
 
 
 def _over_vocabulary(
@@ -254,7 +251,8 @@ def _encoded(model: MaskedModel, batch: MaskedBatch, **options: bool) -> Any:
     if mask is not None and model.config._attn_implementation == "eager":
         # That one adds the mask to the scores.
         mask = torch.zeros_like(mask, dtype=torch.float32).masked_fill_(~mask, torch.finfo(torch.float32).min)
-    return model.base_model(batch.input_ids, attention_mask=mask, position_ids=batch.position_ids, **options)
+    positions = batch.position_ids + family_of(model).first_position(model)
+    return model.base_model(batch.input_ids, attention_mask=mask, position_ids=positions, **options)
 
 
 def _asked_by(

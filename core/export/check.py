@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from transformers import PreTrainedModel
 
 from core.data.tokens import Batch
 from core.export.held_out import HeldOut, Question
 from core.export.onnx_forms import OnnxModel
-from core.models.saved import Model
 from core.models.size import MB
 
 LARGEST_DIFFERENCE = 1e-4
@@ -35,7 +35,7 @@ TIMED_THREADS = 1
 Ask = Callable[[Batch], NDArray[np.float32]]
 
 
-def compare(model: Model, files: Mapping[str, Path], texts: HeldOut) -> dict[str, dict[str, Any]]:
+def compare(model: PreTrainedModel, files: Mapping[str, Path], texts: HeldOut) -> dict[str, dict[str, Any]]:
     """What was measured of the student ("torch") and of each file, by form.
 
     `largest_difference` is over the logits of all word pieces that are not padding, `agreement` with the student and
@@ -67,7 +67,7 @@ def compare(model: Model, files: Mapping[str, Path], texts: HeldOut) -> dict[str
     return measured
 
 
-def time_forms(model: Model, files: Mapping[str, Path], texts: HeldOut) -> dict[str, dict[str, Any]]:
+def time_forms(model: PreTrainedModel, files: Mapping[str, Path], texts: HeldOut) -> dict[str, dict[str, Any]]:
     """Median milliseconds a text of the student and of each file, one text at a time on one processor thread.
 
     `times_as_fast` is, by other form, the median over the texts of how much longer that one took for the same text.
@@ -96,7 +96,7 @@ def is_faster(measured: Mapping[str, Any]) -> bool:
     return min(ratios, default=0.0) >= FASTER
 
 
-def _askers(model: Model, files: Mapping[str, Path], threads: int) -> dict[str, Ask]:
+def _askers(model: PreTrainedModel, files: Mapping[str, Path], threads: int) -> dict[str, Ask]:
     opened = {form: OnnxModel(path, threads) for form, path in files.items()}
 
     @torch.inference_mode()

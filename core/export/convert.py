@@ -10,8 +10,9 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
-from core.models.saved import Model
+from core.models.families import family_of
 
 OPSET = 20
 INPUTS = ("input_ids", "attention_mask")
@@ -20,7 +21,7 @@ INPUTS = ("input_ids", "attention_mask")
 class _LogitsOnly(nn.Module):
     """A model that takes and gives plain tensors, which is all that an ONNX file knows."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
         self.model = model
 
@@ -29,12 +30,13 @@ class _LogitsOnly(nn.Module):
         return self.model(input_ids=input_ids, attention_mask=attention_mask).logits
 
 
-def write_onnx(model: Model, to: Path) -> None:
+def write_onnx(model: PreTrainedModel, to: Path) -> None:
     """Write one file, weights included, for any number of texts of any length that the model reads.
 
     Inputs `input_ids` and `attention_mask` (batch, sequence), 64-bit integers; output `logits`.
     """
-    batch, sequence = torch.export.Dim("batch"), torch.export.Dim("sequence", max=model.config.max_position_embeddings)
+    longest = family_of(model).longest_input(model)
+    batch, sequence = torch.export.Dim("batch"), torch.export.Dim("sequence", max=longest)
     # Two texts of unlike length: sizes of 1, and a mask that hides nothing, would be taken for constants.
     ids = torch.ones((2, 8), dtype=torch.long)
     mask = torch.tensor([[1] * 8, [1] * 5 + [0] * 3])

@@ -23,8 +23,9 @@ from core.persisted import write_kept
 from core.runs import folder as runs
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from core.export.held_out import HeldOut
-    from core.models.saved import Model
 
 Tell = Callable[[str], None]
 
@@ -90,7 +91,9 @@ def _build(folder: Path, building: Path, tell: Tell) -> Made:
     }
 
 
-def _checked(model: Model, building: Path, texts: HeldOut, tell: Tell) -> tuple[dict[str, Any], dict[Form, str]]:
+def _checked(
+    model: PreTrainedModel, building: Path, texts: HeldOut, tell: Tell
+) -> tuple[dict[str, Any], dict[Form, str]]:
     """What was measured, by form, of the student and of those that may be offered; and why the others may not."""
     from core.export.check import LARGEST_DIFFERENCE, compare, is_faster, time_forms
 

@@ -14,7 +14,7 @@ from core.errors import DistilleryError
 from core.glue.cells import Role
 from core.glue.settings import GlueSettings, ScoredModel, StudentModel
 from core.models import hub
-from core.models.description import Description, read_description
+from core.models.description import read_description
 from core.models.folder import CONFIG, ModelFolder
 from core.models.layout import head_of
 from core.models.outline import teacher_fingerprint, teacher_outline
@@ -76,10 +76,10 @@ def entrants(settings: GlueSettings, fetch: bool = True) -> list[Entrant]:
         twice = next(entrant for entrant in found if distinct[entrant.key] is not entrant)
         raise DistilleryError(f"models holds {twice.title} twice; choose each once.")
     for entrant in distinct.values():
-        if settings.max_tokens > entrant.shape.positions:
+        if settings.max_tokens > entrant.shape.longest:
             raise DistilleryError(
-                f"max_tokens is {settings.max_tokens}, but {entrant.title} reads at most {entrant.shape.positions} "
-                f"word pieces; choose up to {entrant.shape.positions}."
+                f"max_tokens is {settings.max_tokens}, but {entrant.title} reads at most {entrant.shape.longest} "
+                f"word pieces; choose up to {entrant.shape.longest}."
             )
     return sorted(distinct.values(), key=lambda entrant: entrant.role != "teacher")
 
@@ -133,7 +133,7 @@ def _of_run(model: StudentModel, with_teacher: bool) -> list[Entrant]:
 
 def _saved(key: str, role: Role, title: str, folder: Path, data: DataSettings) -> Entrant:
     opened = ModelFolder(folder)
-    description: Description = read_description(opened, ("bert", "distilbert"))
+    description = read_description(opened)
     head = head_of(description, opened.where(CONFIG))
     names = description.label_names if head == "labels" else ()
     return Entrant(key, role, title, description.shape("labels"), names, folder=folder, learned_from=data)

@@ -27,9 +27,10 @@ from core.distill.teacher_outputs import Asked
 from core.glue.entrants import Entrant
 from core.glue.settings import GlueSettings
 from core.glue.tasks import TaskTexts
+from core.models.families import family_of
 from core.models.folder import saved_sha256
 from core.models.in_memory import on_device
-from core.models.saved import CLASSES, load_model
+from core.models.saved import load_model
 from core.models.student import state_maps
 from core.models.teacher import SCORE, teacher_for_labels, teacher_tokenizer
 from core.scoring.predict import predict
@@ -116,22 +117,22 @@ def distil_again(learner: Learner, teacher: PreTrainedModel, kept: Path, texts: 
 def _fresh_teacher(teacher: TeacherSettings, label_names: Sequence[str], seed: int) -> PreTrainedModel:
     model = teacher_for_labels(teacher.model_copy(update={"seed": seed, "epochs": 1}), label_names)
     # A head that it brings has learned another task: all models begin this one alike.
-    _draw(model.classifier, model.config.initializer_range, seed)
+    _draw(family_of(model).label_layer(model), model.config.initializer_range, seed)
     return model
 
 
 def _fresh_copy(folder: Path, names: tuple[str, ...], seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A model of the same shape as a saved one, for these labels: its encoder, and a head that follows from `seed`."""
     saved, tokenizer = load_model(folder)
-    config = copy.deepcopy(saved.config)
+    family, config = family_of(saved), copy.deepcopy(saved.config)
     config.id2label = dict(enumerate(names))
     config.label2id = {name: place for place, name in enumerate(names)}
     config.problem_type = "regression" if names == SCORE else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = CLASSES[config.model_type, "labels"](config)
+        model = family.model_type("labels")(config)
     # A BERT that guessed words has no pooler, which is part of the head.
-    model.base_model.load_state_dict(saved.base_model.state_dict(), strict=config.model_type == "distilbert")
+    model.base_model.load_state_dict(saved.base_model.state_dict(), strict=not family.pooler)
     return model, tokenizer
 
 

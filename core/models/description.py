@@ -1,66 +1,36 @@
 """What a config.json says about a model, taken over value by value: known names, sane types, sane bounds.
 
-Only what is listed here reaches Transformers, so nothing else in the file can have an effect. Importing this file does
-not load torch.
+Only what its family lists reaches Transformers, so nothing else in the file can have an effect. Importing this file
+does not load torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from core.models.families import FAMILIES
+from core.models.families.family import Family, Head
 from core.models.folder import CONFIG, ModelFolder, printable
-from core.models.shape import Family, Head, Shape
+from core.models.shape import Shape
+from core.models.tokenizer import Room
 from core.models.weights import ModelError
 
-MAX_LAYERS = 48
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
 MAX_LABELS = 1000
+FEWEST_PIECES = 8
+"""A model that reads fewer word pieces reads no texts."""
 
-SIZES: dict[Family, dict[str, tuple[str, int, int]]] = {
-    "bert": {
-        "num_hidden_layers": ("layers", 1, MAX_LAYERS),
-        "hidden_size": ("width", 2, 8192),
-        "num_attention_heads": ("heads", 1, 256),
-        "intermediate_size": ("feed_forward", 1, 65_536),
-        "vocab_size": ("vocabulary", 5, 2_000_000),
-        "max_position_embeddings": ("positions", 8, 65_536),
-        "type_vocab_size": ("segments", 1, 64),
-    },
-    "distilbert": {
-        "n_layers": ("layers", 1, MAX_LAYERS),
-        "dim": ("width", 2, 8192),
-        "n_heads": ("heads", 1, 256),
-        "hidden_dim": ("feed_forward", 1, 65_536),
-        "vocab_size": ("vocabulary", 5, 2_000_000),
-        "max_position_embeddings": ("positions", 8, 65_536),
-    },
-}
-"""Name in the file to the name here, smallest and largest value."""
-
-SHARES: dict[Family, tuple[str, ...]] = {
-    "bert": ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"),
-    "distilbert": ("dropout", "attention_dropout", "seq_classif_dropout"),
-}
-ACTIVATION: dict[Family, str] = {"bert": "hidden_act", "distilbert": "activation"}
 ACTIVATIONS = ("gelu", "gelu_new", "gelu_fast", "gelu_python", "gelu_pytorch_tanh", "relu", "silu", "swish", "mish")
 PROBLEMS = ("regression", "single_label_classification", "multi_label_classification")
-
-CLASSES: dict[str, tuple[Family, Head]] = {
-    "BertForSequenceClassification": ("bert", "labels"),
-    "BertForMaskedLM": ("bert", "words"),
-    "DistilBertForSequenceClassification": ("distilbert", "labels"),
-    "DistilBertForMaskedLM": ("distilbert", "words"),
-}
-
-
-OF_TEACHERS: tuple[Family, ...] = ("bert",)
-"""The families of which a teacher can be."""
 
 
 @dataclass(frozen=True)
 class Description:
-    """A model as its config.json describes it. `values` are in the words of Transformers."""
+    """A model as its config.json describes it. `sizes` are by our names, `values` in the words of Transformers."""
 
     family: Family
     sizes: dict[str, int]
@@ -70,44 +40,59 @@ class Description:
 
     def shape(self, head: Head) -> Shape:
         """The shape with one of the two heads."""
-        sizes = {name: size for name, size in self.sizes.items() if name != "heads"}
-        labels = len(self.label_names)
-        return Shape(**{"segments": 0} | sizes, labels=labels, head=head, family=self.family)
+        sizes = {"segments": 0} | {name: size for name, size in self.sizes.items() if name != "heads"}
+        return Shape(**sizes, offset=self.offset, labels=len(self.label_names), head=head, family=self.family.name)
+
+    @property
+    def offset(self) -> int:
+        """The number of the first word piece's position."""
+        return self.family.offset(self.values["pad_token_id"])
+
+    @property
+    def longest(self) -> int:
+        """How many word pieces the model reads at most."""
+        return self.sizes["positions"] - self.offset
 
 
-def read_description(folder: ModelFolder, families: Collection[Family]) -> Description:
+def read_description(folder: ModelFolder, families: Mapping[str, Family] = FAMILIES) -> Description:
     """The folder's config.json, checked. Raises ModelError, naming the field, what it holds and what was expected."""
     return describe(folder.read_json(CONFIG), folder.where(CONFIG), families)
 
 
-def describe(config: dict[str, Any], where: str, families: Collection[Family]) -> Description:
+def load_tokenizer(folder: ModelFolder, description: Description) -> PreTrainedTokenizerBase:
+    """The folder's tokenizer for the model that it describes. Raises ModelError, naming the file."""
+    room = Room(description.sizes["vocabulary"], description.longest, description.values["pad_token_id"])
+    return description.family.tokenizer.load(folder, room)
+
+
+def describe(config: dict[str, Any], where: str, families: Mapping[str, Family] = FAMILIES) -> Description:
     """A config.json's content, checked; `where` is what messages call the file. Raises ModelError."""
-    family = next((known for known in families if known == config.get("model_type")), None)
+    named = config.get("model_type")
+    family = families.get(named) if isinstance(named, str) else None
     if family is None:
-        found = _shown(config.get("model_type"))
-        raise ModelError(f"{where} names the model type {found}; expected {' or '.join(families)}.")
+        raise ModelError(f"{where} names the model type {_shown(named)}; expected {' or '.join(families)}.")
     if "auto_map" in config:
         raise ModelError(f"{where} asks for a program of its own (auto_map), and foreign programs are never run.")
-    _refuse_other_kinds(config, where)
-    fields = {name: (config.get(name), low, high) for name, (_, low, high) in SIZES[family].items()}
+    _refuse_other_kinds(config, family, where)
+    fields = {name: (config.get(name), low, high) for name, (_, low, high) in family.sizes.items()}
     for name, (value, low, high) in fields.items():
         if type(value) is not int or not low <= value <= high:
             raise ModelError(f"{where}: {name} is {_shown(value)}; expected a whole number from {low} to {high}.")
-    sizes = {ours: config[name] for name, (ours, _, _) in SIZES[family].items()}
+    sizes = {ours: config[name] for name, (ours, _, _) in family.sizes.items()}
     if sizes["width"] % sizes["heads"]:
         raise ModelError(f"{where}: {sizes['heads']} heads cannot share a width of {sizes['width']} equally.")
     names = _label_names(config, where)
-    values = {name: config[name] for name in SIZES[family]}
+    values = {name: config[name] for name in family.sizes}
     values |= _details(config, family, sizes["vocabulary"], where)
     values |= {"id2label": dict(enumerate(names)), "label2id": {name: place for place, name in enumerate(names)}}
-    return Description(family, sizes, names, _architectures(config, where), values)
+    return _long_enough(Description(family, sizes, names, _architectures(config, where), values), where)
 
 
-def _refuse_other_kinds(config: dict[str, Any], where: str) -> None:
-    """Kinds of BERT that our students could not copy, or that Transformers would build in another way."""
+def _refuse_other_kinds(config: dict[str, Any], family: Family, where: str) -> None:
+    """Kinds of a family that our students could not copy, or that Transformers would build in another way."""
     for name in ("is_decoder", "add_cross_attention", "quantization_config"):
         if config.get(name):
-            raise ModelError(f"{where}: {name} is set; expected a plain BERT that reads whole texts.")
+            raise ModelError(f"{where}: {name} is set; expected a plain {family.title} that reads whole texts.")
     if config.get("position_embedding_type", "absolute") != "absolute":
         found = _shown(config["position_embedding_type"])
         raise ModelError(f"{where}: position_embedding_type is {found}; expected absolute.")
@@ -116,22 +101,31 @@ def _refuse_other_kinds(config: dict[str, Any], where: str) -> None:
 def _details(config: dict[str, Any], family: Family, vocabulary: int, where: str) -> dict[str, Any]:
     """Everything but sizes and labels; what the file does not say is left to Transformers' own defaults."""
     values: dict[str, Any] = {}
-    ranges = dict.fromkeys(SHARES[family], (0.0, 0.999))
-    ranges |= {"layer_norm_eps": (1e-15, 0.1)} if family == "bert" else {}
-    for name, (low, high) in (ranges | {"initializer_range": (0.0, 10.0)}).items():
+    for name, (low, high) in {**family.ranges, "initializer_range": (0.0, 10.0)}.items():
         if (value := config.get(name)) is not None:
             if type(value) not in (int, float) or not low <= value <= high:
                 raise ModelError(f"{where}: {name} is {_shown(value)}; expected a number from {low:g} to {high:g}.")
             values[name] = float(value)
-    for name, known in ((ACTIVATION[family], ACTIVATIONS), ("problem_type", PROBLEMS)):
+    for name, known in ((family.activation, ACTIVATIONS), ("problem_type", PROBLEMS)):
         if (value := config.get(name)) is not None:
             if value not in known:
                 raise ModelError(f"{where}: {name} is {_shown(value)}; expected one of {', '.join(known)}.")
             values[name] = value
-    padding = config.get("pad_token_id", 0)
-    if padding is not None and (type(padding) is not int or not 0 <= padding < vocabulary):
+    padding = config.get("pad_token_id", family.padding)
+    # Where positions are counted from the padding's number, there has to be one.
+    is_missing = padding is None and not family.positions_follow_padding
+    if not is_missing and (type(padding) is not int or not 0 <= padding < vocabulary):
         raise ModelError(f"{where}: pad_token_id is {_shown(padding)}; expected 0 to {vocabulary - 1}.")
     return values | {"pad_token_id": padding}
+
+
+def _long_enough(found: Description, where: str) -> Description:
+    if found.longest < FEWEST_PIECES:
+        raise ModelError(
+            f"{where}: of max_position_embeddings, {found.sizes['positions']}, {max(0, found.longest)} are left for "
+            f"word pieces; expected at least {FEWEST_PIECES}."
+        )
+    return found
 
 
 def _label_names(config: dict[str, Any], where: str) -> tuple[str, ...]:

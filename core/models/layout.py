@@ -10,24 +10,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from core.models.description import CLASSES, Description
-from core.models.shape import Head, Tensors
+from core.models.description import Description
+from core.models.families.family import Family, Head, Tensors
 from core.models.weights import DTYPES, ModelError, WeightsFile
-
-TIED = {
-    "cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight",
-    "cls.predictions.decoder.bias": "cls.predictions.bias",
-    "vocab_projector.weight": "distilbert.embeddings.word_embeddings.weight",
-}
-"""Tensors that some files hold a second time; in our models they are one."""
-
-BARE = ("embeddings.", "encoder.", "pooler.")
-COUNTERS = ("bert.embeddings.position_ids", "bert.embeddings.token_type_ids", "distilbert.embeddings.position_ids")
-"""The numbers 0, 1, 2, …, which older checkpoints store and a model makes itself."""
-
-POOLER = "bert.pooler."
-TOPS = (POOLER, "cls.", "classifier.", "qa_outputs.")
-"""How the names on top of a BERT's encoder begin: only these may be missing or left over in a teacher."""
 
 
 @dataclass(frozen=True)
@@ -40,59 +25,79 @@ class Contents:
 
 
 def contents_of_teacher(weights: WeightsFile, description: Description) -> Contents:
-    """What a BERT's file holds. Raises ModelError unless its encoder is complete and nothing unknown is beside it."""
-    stored = _todays_names(weights)
-    encoder = {n: s for n, s in description.shape("labels").tensors().items() if not n.startswith(TOPS)}
-    unknown = [name for name in stored if name not in encoder and not name.startswith(TOPS)]
+    """What a teacher's file holds. Raises ModelError unless its encoder is complete, with nothing unknown beside it."""
+    family = description.family
+    stored = _todays_names(weights, family)
+    shape = description.shape("labels")
+    encoder = {name: found for name, found in shape.tensors().items() if not family.is_top(name)}
+    unknown = [name for name in stored if name not in encoder and not family.is_top(name)]
     _check(weights, stored, encoder, unknown)
-    if any(name.startswith(POOLER) for name in stored):
-        _check(
-            weights, stored, {n: s for n, s in description.shape("labels").tensors().items() if n.startswith(POOLER)}
-        )
-    has_word_head = any(name.startswith("cls.predictions.") for name in stored)
+    if family.pooler and any(name.startswith(family.pooler) for name in stored):
+        head = shape.head_tensors()
+        _check(weights, stored, {name: found for name, found in head.items() if name.startswith(family.pooler)})
+    words = description.shape("words").head_tensors()
+    has_word_head = any(name in words or name in family.tied for name in stored)
     if has_word_head:
-        _take_tied_bias(stored)
-        _check(weights, stored, description.shape("words").head_tensors())
+        _take_tied_bias(stored, family)
+        _check(weights, stored, words)
     return Contents(stored, has_word_head, _label_head(weights, stored, description))
 
 
 def contents_of_ours(weights: WeightsFile, description: Description, head: Head) -> Contents:
     """What the file of a model with this head holds. Raises ModelError unless it is exactly such a model."""
-    stored = _todays_names(weights)
+    family = description.family
+    stored = _todays_names(weights, family)
     if head == "words":
-        _take_tied_bias(stored)
+        _take_tied_bias(stored, family)
     expected = description.shape(head).tensors()
-    _check(weights, stored, expected, [name for name in stored if name not in expected and name not in TIED])
+    _check(weights, stored, expected, [name for name in stored if name not in expected and name not in family.tied])
     return Contents(stored, head == "words", description.label_names if head == "labels" else ())
 
 
 def head_of(description: Description, where: str) -> Head:
-    """The head that a config.json names. Raises ModelError unless it is one of the four classes made here."""
+    """The head that a config.json names. Raises ModelError unless its class is one of those made here."""
+    heads = {name: head for head, name in description.family.classes.items()}
     for name in description.architectures:
-        family, head = CLASSES.get(name, (None, None))
-        if family == description.family and head:
-            return head
+        if name in heads:
+            return heads[name]
     named = ", ".join(description.architectures)[:100] or "no class"
-    raise ModelError(f"{where} names {named} under architectures; expected one of {', '.join(CLASSES)}.")
+    raise ModelError(f"{where} names {named} under architectures; expected one of {', '.join(heads)}.")
 
 
-def _todays_names(weights: WeightsFile) -> dict[str, str]:
+def taken_tensors(description: Description, contents: Contents, head: Head, rows: bool) -> set[str]:
+    """Of a teacher's tensors those that a model with this head takes over, by today's names.
+
+    Of a head for labels the last matrix only with `rows`; what lies before it wherever the file has it.
+    """
+    family = description.family
+    tensors = description.shape(head).head_tensors()
+    if head == "words":
+        wanted = {*tensors, *family.tied} if contents.has_word_head else set()
+    elif contents.label_names:
+        wanted = {name for name in tensors if rows or not name.startswith(f"{family.label_rows}.")}
+    else:
+        wanted = {name for name in tensors if family.pooler and name.startswith(family.pooler)}
+    return {name for name in contents.stored if name in wanted or not family.is_top(name)}
+
+
+def _todays_names(weights: WeightsFile, family: Family) -> dict[str, str]:
     stored: dict[str, str] = {}
     for name in weights.tensors:
         today = re.sub(r"LayerNorm\.gamma$", "LayerNorm.weight", re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", name))
-        if today.startswith(BARE):
-            today = f"bert.{today}"
+        if today.startswith(family.bare):
+            today = f"{family.prefix}.{today}"
         if today in stored:
             raise ModelError(f"{weights.label} holds {_short([today])} twice, under an older name and under today's.")
-        if today not in COUNTERS:
+        if today not in family.counters:
             stored[today] = name
     return stored
 
 
-def _take_tied_bias(stored: dict[str, str]) -> None:
+def _take_tied_bias(stored: dict[str, str], family: Family) -> None:
     """Some files hold the word head's bias only under its second name."""
-    if "cls.predictions.bias" not in stored and "cls.predictions.decoder.bias" in stored:
-        stored["cls.predictions.bias"] = stored.pop("cls.predictions.decoder.bias")
+    for second, first in family.tied.items():
+        if second.endswith(".bias") and first not in stored and second in stored:
+            stored[first] = stored.pop(second)
 
 
 def _label_head(weights: WeightsFile, stored: dict[str, str], description: Description) -> tuple[str, ...]:
@@ -100,7 +105,7 @@ def _label_head(weights: WeightsFile, stored: dict[str, str], description: Descr
     head = description.shape("labels").head_tensors()
     if not all(name in stored for name in head):
         return ()
-    if description.architectures and "BertForSequenceClassification" not in description.architectures:
+    if description.architectures and description.family.classes["labels"] not in description.architectures:
         return ()
     _check(weights, stored, head)
     return description.label_names

@@ -15,8 +15,10 @@ from core.config import Settings, check_layer_map
 from core.data.bundle import MINILM_CONFIG, MINILM_VOCABULARY, MINILM_WEIGHTS
 from core.data.files import as_path
 from core.models import hub
-from core.models.description import OF_TEACHERS, Description, describe, read_description
-from core.models.folder import CONFIG, MAX_BYTES, TOKENIZER, TOKENIZER_CONFIG, VOCABULARY, ModelFolder, parse_json
+from core.models.description import Description, describe, read_description
+from core.models.families import FAMILIES
+from core.models.families.family import Family
+from core.models.folder import CONFIG, MAX_BYTES, TOKENIZER_CONFIG, ModelFolder, parse_json
 from core.models.layout import Contents, contents_of_teacher
 from core.models.weights import ModelError
 from core.sections import StudentSettings, TeacherSettings
@@ -24,7 +26,10 @@ from core.sections import StudentSettings, TeacherSettings
 
 @dataclass(frozen=True)
 class TeacherOutline:
-    """The sizes of a BERT. `label_names` are those of the head it brings, empty where it has none."""
+    """The family and sizes of a teacher. `label_names` are those of the head it brings, empty where it has none.
+
+    `embedding` is the width of its word rows (0: that of the layers), `offset` the number of the first position.
+    """
 
     depth: int
     width: int
@@ -35,6 +40,14 @@ class TeacherOutline:
     segments: int
     has_word_head: bool
     label_names: tuple[str, ...]
+    family: str = "bert"
+    embedding: int = 0
+    offset: int = 0
+
+    @property
+    def longest(self) -> int:
+        """How many word pieces it reads at most."""
+        return self.positions - self.offset
 
 
 BUNDLED = TeacherOutline(6, 384, 12, 1536, 30_522, 512, 2, has_word_head=False, label_names=())
@@ -44,6 +57,9 @@ KNOWN_ON_HUB = {
     )
 }
 """So that the form can be drawn without the network."""
+
+OF_TEACHERS: dict[str, Family] = {"bert": FAMILIES["bert"]}
+"""The families of which a teacher can be."""
 
 _hashes: dict[tuple[str, int, int], str] = {}
 _hashing = Lock()
@@ -82,10 +98,10 @@ def check_teacher(settings: Settings, outline: TeacherOutline) -> None:
     if is_absent and not network.is_on():
         raise ModelError(hub.why_not_here(teacher.hub_id))
     longest = settings.data.max_tokens
-    if longest > outline.positions:
+    if longest > outline.longest:
         raise ModelError(
-            f"data.max_tokens is {longest}, but the teacher reads at most {outline.positions} word pieces; "
-            f"choose up to {outline.positions}."
+            f"data.max_tokens is {longest}, but the teacher reads at most {outline.longest} word pieces; "
+            f"choose up to {outline.longest}."
         )
     if teacher.epochs == 0:
         check_head(outline, settings.objective == "masked_words")
@@ -135,8 +151,8 @@ def teacher_fingerprint(teacher: TeacherSettings) -> str:
         parts = [MINILM_WEIGHTS.sha256, MINILM_CONFIG.sha256, MINILM_VOCABULARY.sha256]
     else:
         folder = teacher_folder(teacher)
-        words = TOKENIZER if TOKENIZER in folder else VOCABULARY
-        small = [name for name in (CONFIG, words, TOKENIZER_CONFIG) if name != TOKENIZER_CONFIG or name in folder]
+        words = read_description(folder, OF_TEACHERS).family.tokenizer.files_in(folder)
+        small = [CONFIG, *words, *([TOKENIZER_CONFIG] if TOKENIZER_CONFIG in folder else [])]
         parts = [_weights_sha256(folder), *(hashlib.sha256(folder.read(name)).hexdigest() for name in small)]
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
@@ -158,8 +174,7 @@ def _outline_of_folder(folder: ModelFolder) -> TeacherOutline:
     description = read_description(folder, OF_TEACHERS)
     with folder.weights() as weights:
         contents = contents_of_teacher(weights, description)
-    if TOKENIZER not in folder and VOCABULARY not in folder:
-        raise ModelError(f"The model in {folder.label}/ has no {TOKENIZER} and no {VOCABULARY}; add one of them.")
+    description.family.tokenizer.files_in(folder)
     return outline_of(description, contents)
 
 
@@ -172,9 +187,9 @@ def _outline_of_hub(hub_id: str) -> TeacherOutline:
         content = file.read(MAX_BYTES[CONFIG])
     where = f"{hub_id}/{CONFIG}"
     description = describe(parse_json(content, where), where, OF_TEACHERS)
-    classes = set(description.architectures)
-    names = description.label_names if "BertForSequenceClassification" in classes else ()
-    has_word_head = bool(classes & {"BertForMaskedLM", "BertForPreTraining"})
+    classes, family = set(description.architectures), description.family
+    names = description.label_names if family.classes["labels"] in classes else ()
+    has_word_head = not classes.isdisjoint(family.word_classes)
     return outline_of(description, Contents({}, has_word_head, names))
 
 
@@ -188,9 +203,12 @@ def outline_of(description: Description, contents: Contents) -> TeacherOutline:
         feed_forward=sizes["feed_forward"],
         vocabulary=sizes["vocabulary"],
         positions=sizes["positions"],
-        segments=sizes["segments"],
+        segments=sizes.get("segments", 0),
         has_word_head=contents.has_word_head,
         label_names=contents.label_names,
+        family=description.family.name,
+        embedding=sizes.get("embedding", 0),
+        offset=description.offset,
     )
 
 

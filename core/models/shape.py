@@ -7,48 +7,22 @@ Importing this file does not load torch.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+
+from core.models.families import FAMILIES
+from core.models.families.family import Head, Sizes, Tensors
 
 MB = 1e6
 BYTES_PER_PARAMETER = 4
 """Weights are stored as 32-bit numbers."""
 
-Family = Literal["bert", "distilbert"]
-Head = Literal["labels", "words"]
-Tensors = dict[str, tuple[int, ...]]
-
-SAME_IN_BOTH = {
-    "attention.self.query": "attention.q_lin",
-    "attention.self.key": "attention.k_lin",
-    "attention.self.value": "attention.v_lin",
-    "attention.output.dense": "attention.out_lin",
-    "attention.output.LayerNorm": "sa_layer_norm",
-    "intermediate.dense": "ffn.lin1",
-    "output.dense": "ffn.lin2",
-    "output.LayerNorm": "output_layer_norm",
-}
-"""Module of a BERT layer to the module of a DistilBERT layer that does the same."""
-
-HEADS: dict[Family, dict[Head, tuple[str, ...]]] = {
-    "bert": {
-        "labels": ("bert.pooler.dense", "classifier"),
-        "words": ("cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm", "cls.predictions.bias"),
-    },
-    "distilbert": {
-        "labels": ("pre_classifier", "classifier"),
-        "words": ("vocab_transform", "vocab_layer_norm", "vocab_projector.bias"),
-    },
-}
-"""The modules on top of the encoder: a square layer, then the classifier, or a LayerNorm and one number a word.
-
-The word head's vocabulary matrix is the word embeddings themselves.
-"""
-
 
 @dataclass(frozen=True)
 class Shape:
-    """A BERT or DistilBERT with a head. `segments` is the number of token-type rows (0: none, as in DistilBERT)."""
+    """A model of a family with a head. `segments` is the number of token-type rows (0: none, as in DistilBERT).
+
+    `embedding` is the width of the word rows (0: that of the layers), `offset` the number of the first position.
+    """
 
     layers: int
     width: int = 384
@@ -58,37 +32,34 @@ class Shape:
     segments: int = 2
     labels: int = 2
     head: Head = "labels"
-    family: Family = "bert"
+    family: str = "bert"
+    embedding: int = 0
+    offset: int = 0
+
+    @property
+    def longest(self) -> int:
+        """How many word pieces it reads at most."""
+        return self.positions - self.offset
+
+    @property
+    def word_width(self) -> int:
+        """Width of a row of the vocabulary matrix."""
+        return self.embedding or self.width
 
     def embedding_tensors(self) -> Tensors:
-        """Word, position and token-type rows and their LayerNorm, by name."""
-        rows = {"word": self.vocabulary, "position": self.positions, "token_type": self.segments}
-        start = f"{self.family}.embeddings"
-        tables = {f"{start}.{kind}_embeddings.weight": (count, self.width) for kind, count in rows.items() if count}
-        return tables | _norm(f"{start}.LayerNorm", self.width)
+        """Word, position and token-type rows and what lies between them and the layers, by name."""
+        return FAMILIES[self.family].embedding_tensors(self._sizes())
 
     def layer_tensors(self, layer: int) -> Tensors:
         """Attention, feed-forward and LayerNorms of one layer, by name."""
-        tensors: Tensors = {}
-        for bert, distilbert in SAME_IN_BOTH.items():
-            if self.family == "bert":
-                name = f"bert.encoder.layer.{layer}.{bert}"
-            else:
-                name = f"distilbert.transformer.layer.{layer}.{distilbert}"
-            if bert.endswith("LayerNorm"):
-                tensors |= _norm(name, self.width)
-            else:
-                out = self.feed_forward if bert == "intermediate.dense" else self.width
-                tensors |= _linear(name, out, self.feed_forward if bert == "output.dense" else self.width)
-        return tensors
+        return FAMILIES[self.family].layer_tensors(layer, self._sizes())
 
     def head_tensors(self) -> Tensors:
-        """What lies on top of the encoder, by name."""
-        square, *rest = HEADS[self.family][self.head]
-        tensors = _linear(square, self.width, self.width)
-        if self.head == "labels":
-            return tensors | _linear(rest[0], self.labels, self.width)
-        return tensors | _norm(rest[0], self.width) | {rest[1]: (self.vocabulary,)}
+        """What lies on top of the encoder, by name.
+
+        The word head's vocabulary matrix is the word embeddings themselves.
+        """
+        return FAMILIES[self.family].head_tensors(self.head, self._sizes())
 
     def tensors(self) -> Tensors:
         """Every tensor that a file of this model holds, by name."""
@@ -99,7 +70,7 @@ class Shape:
 
     @property
     def embedding_parameters(self) -> int:
-        """Parameters of the word, position and token-type rows and their LayerNorm."""
+        """Parameters of everything below the layers."""
         return _count(self.embedding_tensors())
 
     @property
@@ -122,13 +93,10 @@ class Shape:
         """Megabytes (10^6 bytes) of the weights on disk."""
         return self.parameters * BYTES_PER_PARAMETER / MB
 
-
-def _linear(name: str, out: int, into: int) -> Tensors:
-    return {f"{name}.weight": (out, into), f"{name}.bias": (out,)}
-
-
-def _norm(name: str, width: int) -> Tensors:
-    return {f"{name}.weight": (width,), f"{name}.bias": (width,)}
+    def _sizes(self) -> Sizes:
+        return {name: value for name, value in asdict(self).items() if type(value) is int} | {
+            "embedding": self.word_width
+        }
 
 
 def _count(tensors: Tensors) -> int:

@@ -16,13 +16,12 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from core import libraries
+from core.models.families import family_of
 from core.models.folder import WEIGHTS
 from core.models.weights import ModelError
 
 if TYPE_CHECKING:
-    from transformers import BertTokenizer
-
-    from core.models.saved import Model
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 CAPACITY = 4
 """Two runs side by side, or three models and the one looked at before."""
@@ -34,8 +33,8 @@ Stamp = tuple[int, int]
 class Loaded:
     """A model in fp32 and evaluation mode on the processor that has answered once already, and its tokenizer."""
 
-    model: Model
-    tokenizer: BertTokenizer
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ def _open(folder: Path) -> Loaded:
     model.requires_grad_(False)
     with torch.inference_mode():
         # The first pass of a process allocates and is several times slower: nobody should be shown that number.
-        model(torch.zeros((1, min(16, model.config.max_position_embeddings)), dtype=torch.long))
+        model(torch.zeros((1, min(16, family_of(model).longest_input(model))), dtype=torch.long))
     return Loaded(model, tokenizer)
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.config import Objective
+from core.models.families import FAMILIES
+from core.models.families.family import Head
 from core.models.outline import BUNDLED, TeacherOutline
-from core.models.shape import BYTES_PER_PARAMETER, MB, Head, Shape
+from core.models.shape import BYTES_PER_PARAMETER, MB, Shape
 from core.sections import StudentSettings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["MB", "Shape", "narrower_feed_forward", "size_of", "student_shape", "teacher_shape"]
+__all__ = ["MB", "Shape", "embedding_width", "narrower_feed_forward", "size_of", "student_shape", "teacher_shape"]
 
 HEAD_OF: dict[Objective, Head] = {"labels": "labels", "masked_words": "words"}
 
@@ -28,30 +30,43 @@ def teacher_shape(outline: TeacherOutline = BUNDLED, objective: Objective = "lab
         segments=outline.segments,
         labels=labels,
         head=HEAD_OF[objective],
+        family=outline.family,
+        embedding=outline.embedding,
+        offset=outline.offset,
     )
 
 
 def student_shape(
     outline: TeacherOutline, student: StudentSettings, objective: Objective = "labels", labels: int = 2
 ) -> Shape:
-    """A student of this teacher: the teacher's words and positions, no token types, and its own depth and width."""
-    width = student.width or outline.width
+    """A student of this teacher: the teacher's words and positions, and its own depth and width.
+
+    One of another family has no token types.
+    """
+    width, other = student.width or outline.width, FAMILIES[outline.family].student
     return Shape(
         layers=student.layers,
         width=width,
         feed_forward=narrower_feed_forward(width, outline.width, outline.feed_forward),
         vocabulary=outline.vocabulary,
         positions=outline.positions,
-        segments=0,
+        segments=0 if other else outline.segments,
         labels=labels,
         head=HEAD_OF[objective],
-        family="distilbert",
+        family=other.family if other else outline.family,
+        embedding=embedding_width(width, outline.width, outline.embedding),
+        offset=outline.offset,
     )
 
 
 def narrower_feed_forward(width: int, teacher_width: int, teacher_feed_forward: int) -> int:
     """The feed-forward width that is to `width` what the teacher's is to the teacher's (usually 4 times)."""
     return max(1, round(width * teacher_feed_forward / teacher_width))
+
+
+def embedding_width(width: int, teacher_width: int, teacher_embedding: int) -> int:
+    """Width of the word rows of a student: as wide as its layers where the teacher's are, else the teacher's."""
+    return width if teacher_embedding == teacher_width else teacher_embedding
 
 
 def size_of(model: PreTrainedModel) -> dict[str, float]:

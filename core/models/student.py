@@ -1,89 +1,71 @@
-"""Building the student: a DistilBERT made of some of the teacher's layers, or a narrower one with random weights.
+"""Building the student: some of the teacher's layers, or a narrower model with random weights.
 
-DistilBERT has no token-type embeddings and no pooler. The teacher adds token-type row 0 to every position of a single
-text, so that row is folded into the student's positions: a student with every teacher layer then computes the
-teacher's hidden states exactly, and having fewer layers is the only difference there is. (DistilBERT's LayerNorm adds
-1e-12 to the variance, as nearly every BERT does; of a teacher that adds more the copy is only near.)
+It is of the teacher's own class with fewer layers, unless the teacher's family says otherwise (`families/bert.py`); a
+student with every teacher layer computes the teacher's hidden states.
 """
 
 from __future__ import annotations
 
-from typing import TypeVar
+import copy
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from transformers import (
-    BertConfig,
-    BertForMaskedLM,
-    BertForSequenceClassification,
-    DistilBertConfig,
-    DistilBertForMaskedLM,
-    DistilBertForSequenceClassification,
-    DistilBertPreTrainedModel,
-    PreTrainedModel,
-)
+from transformers import PreTrainedConfig, PreTrainedModel
 
-from core.models.shape import SAME_IN_BOTH
-from core.models.size import narrower_feed_forward
+from core.models.families import FAMILIES, family_of
+from core.models.families.family import Family, Head
+from core.models.size import embedding_width, narrower_feed_forward
 from core.sections import StudentSettings
-
-Student = TypeVar("Student", bound=DistilBertPreTrainedModel)
 
 LAST_MAP = "projection"
 """What the map of the last hidden states is called in a checkpoint."""
 
-WORD_HEAD = {
-    "transform.dense": "vocab_transform",
-    "transform.LayerNorm": "vocab_layer_norm",
-}
-"""Module of a BERT's word head to the module of a DistilBERT's that does the same."""
+
+def student_config(teacher: PreTrainedConfig, student: StudentSettings) -> PreTrainedConfig:
+    """The student's depth, width and heads, and everything else as the teacher has it."""
+    family = FAMILIES[teacher.model_type]
+    sizes = {ours: getattr(teacher, name) for name, (ours, _, _) in family.sizes.items()}
+    width = student.width or sizes["width"]
+    chosen = {
+        "layers": student.layers,
+        "width": width,
+        "heads": student.heads or sizes["heads"],
+        "feed_forward": narrower_feed_forward(width, sizes["width"], sizes["feed_forward"]),
+    }
+    if "embedding" in sizes:
+        chosen["embedding"] = embedding_width(width, sizes["width"], sizes["embedding"])
+    if family.student:
+        return family.student.config(teacher, chosen)
+    config = copy.deepcopy(teacher)
+    for name, (ours, _, _) in family.sizes.items():
+        setattr(config, name, chosen.get(ours, sizes[ours]))
+    return config
 
 
-def student_config(teacher: BertConfig, student: StudentSettings) -> DistilBertConfig:
-    """The student's depth, width and heads, and everything else as the teacher has it, in DistilBERT's names."""
-    width = student.width or teacher.hidden_size
-    return DistilBertConfig(
-        vocab_size=teacher.vocab_size,
-        max_position_embeddings=teacher.max_position_embeddings,
-        n_layers=student.layers,
-        n_heads=student.heads or teacher.num_attention_heads,
-        dim=width,
-        hidden_dim=narrower_feed_forward(width, teacher.hidden_size, teacher.intermediate_size),
-        dropout=teacher.hidden_dropout_prob,
-        attention_dropout=teacher.attention_probs_dropout_prob,
-        activation=teacher.hidden_act,
-        initializer_range=teacher.initializer_range,
-        pad_token_id=teacher.pad_token_id,
-        id2label=teacher.id2label,
-        label2id=teacher.label2id,
-        problem_type=teacher.problem_type,
-    )
-
-
-def student_for_labels(
-    teacher: BertForSequenceClassification, settings: StudentSettings, seed: int
-) -> DistilBertForSequenceClassification:
+def student_for_labels(teacher: PreTrainedModel, settings: StudentSettings, seed: int) -> PreTrainedModel:
     """A student for the teacher's task: encoder copied from the chosen teacher layers or random, head random.
 
     Everything random follows from `seed`. The teacher is not changed and shares no memory with the student.
     """
-    student = _random(DistilBertForSequenceClassification, student_config(teacher.config, settings), seed)
-    _copy_encoder(teacher, student, settings)
-    return student
+    return _encoder_of(teacher, _random(teacher, "labels", settings, seed), settings)
 
 
-def student_for_words(teacher: BertForMaskedLM, settings: StudentSettings, seed: int) -> DistilBertForMaskedLM:
+def student_for_words(teacher: PreTrainedModel, settings: StudentSettings, seed: int) -> PreTrainedModel:
     """A student that guesses words. Copied: encoder and head from the teacher, so that at full depth it is the teacher.
 
-    The vocabulary matrix is the word embeddings. Everything random follows from `seed`.
+    The vocabulary matrix is the word embeddings. Everything random follows from `seed`. Raises TypeError if the teacher
+    guesses no words.
     """
-    student = _random(DistilBertForMaskedLM, student_config(teacher.config, settings), seed)
-    if _copy_encoder(teacher, student, settings):
-        head = teacher.cls.predictions
-        for bert, distilbert in WORD_HEAD.items():
-            student.get_submodule(distilbert).load_state_dict(head.get_submodule(bert).state_dict())
-        with torch.no_grad():
-            student.vocab_projector.bias.copy_(head.bias)
+    family = family_of(teacher)
+    if not family.guesses_words(teacher):
+        raise TypeError(f"a {type(teacher).__name__} guesses no words")
+    student = _encoder_of(teacher, _random(teacher, "words", settings, seed), settings)
+    if settings.initial_weights == "copied":
+        if family.student:
+            family.student.copy_word_head(teacher, student)
+        else:
+            _copy_top(teacher, student, family)
     return student
 
 
@@ -114,37 +96,38 @@ def _random_map(narrow: int, wide: int, generator: torch.Generator) -> nn.Linear
     return projection
 
 
-def copied_encoder(teacher: dict[str, Tensor], layer_map: tuple[int, ...]) -> dict[str, Tensor]:
-    """State of a DistilBertModel whose layers are those of a BertModel's state named in `layer_map`."""
-    state = {
-        "embeddings.word_embeddings.weight": teacher["embeddings.word_embeddings.weight"],
-        "embeddings.position_embeddings.weight": teacher["embeddings.position_embeddings.weight"]
-        + teacher["embeddings.token_type_embeddings.weight"][0],
-        "embeddings.LayerNorm.weight": teacher["embeddings.LayerNorm.weight"],
-        "embeddings.LayerNorm.bias": teacher["embeddings.LayerNorm.bias"],
-    }
+def fewer_layers(teacher: dict[str, Tensor], layers: str, layer_map: Sequence[int]) -> dict[str, Tensor]:
+    """State of an encoder with only those layers of a teacher's that `layer_map` names; `layers` is where they lie."""
+    state = {name: tensor for name, tensor in teacher.items() if not name.startswith(f"{layers}.")}
     for place, layer in enumerate(layer_map):
-        for bert, distilbert in SAME_IN_BOTH.items():
-            for kind in ("weight", "bias"):
-                source = teacher[f"encoder.layer.{layer}.{bert}.{kind}"]
-                state[f"transformer.layer.{place}.{distilbert}.{kind}"] = source
+        start = f"{layers}.{layer}."
+        copied = {name: tensor for name, tensor in teacher.items() if name.startswith(start)}
+        state |= {f"{layers}.{place}.{name.removeprefix(start)}": tensor for name, tensor in copied.items()}
     return state
 
 
-def _random(kind: type[Student], config: DistilBertConfig, seed: int) -> Student:
+def _random(teacher: PreTrainedModel, head: Head, settings: StudentSettings, seed: int) -> PreTrainedModel:
+    family, config = family_of(teacher), student_config(teacher.config, settings)
+    kind = FAMILIES[family.student.family if family.student else family.name].model_type(head)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return kind(config)
 
 
-def _copy_encoder(
-    teacher: BertForSequenceClassification | BertForMaskedLM,
-    student: DistilBertForSequenceClassification | DistilBertForMaskedLM,
-    settings: StudentSettings,
-) -> bool:
-    """Copy the chosen layers if the settings ask for it; returns whether they do."""
-    is_copied = settings.initial_weights == "copied"
-    if is_copied:
+def _encoder_of(teacher: PreTrainedModel, student: PreTrainedModel, settings: StudentSettings) -> PreTrainedModel:
+    """The student, its encoder copied from the chosen layers if the settings ask for it."""
+    if settings.initial_weights == "copied":
+        family, state = family_of(teacher), teacher.base_model.state_dict()
         layer_map = settings.layer_map(teacher.config.num_hidden_layers)
-        student.distilbert.load_state_dict(copied_encoder(teacher.bert.state_dict(), layer_map))
-    return is_copied
+        if family.student:
+            state = family.student.encoder(state, layer_map)
+        else:
+            state = fewer_layers(state, family.layers, layer_map)
+        student.base_model.load_state_dict(state)
+    return student
+
+
+def _copy_top(teacher: PreTrainedModel, student: PreTrainedModel, family: Family) -> None:
+    """Copy everything that lies on top of the encoder, which is alike in both."""
+    top = {name: tensor for name, tensor in teacher.state_dict().items() if not name.startswith(f"{family.prefix}.")}
+    student.load_state_dict(top, strict=False)

@@ -1,4 +1,4 @@
-"""Teachers: the bundled MiniLM, or any BERT from a folder or the Hub, with a head for the task.
+"""Teachers: the bundled MiniLM, or one of a known family from a folder or the Hub, with a head for the task.
 
 Weights are read from checked bytes into memory of their own. What a checkpoint does not have is random and follows
 from the teacher's seed; that may be its head, and nothing else.
@@ -11,50 +11,40 @@ import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import (
-    BertConfig,
-    BertForMaskedLM,
-    BertForSequenceClassification,
-    BertPreTrainedModel,
-    BertTokenizer,
-)
+from transformers import BertTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from core.data.bundle import MINILM_CONFIG, MINILM_VOCABULARY, MINILM_WEIGHTS
 from core.models import hub
-from core.models.description import OF_TEACHERS, Description, describe, read_description
+from core.models.description import Description, describe, load_tokenizer, read_description
+from core.models.families import family_of
+from core.models.families.family import Head
 from core.models.folder import ModelFolder
-from core.models.layout import POOLER, TIED, TOPS, Contents, contents_of_teacher
-from core.models.outline import check_head, outline_of, teacher_folder
-from core.models.tokenizer import load_tokenizer
+from core.models.layout import Contents, contents_of_teacher, taken_tensors
+from core.models.outline import OF_TEACHERS, check_head, outline_of, teacher_folder
 from core.models.weights import ModelError, WeightsFile
 from core.sections import TeacherSettings
-
-Model = TypeVar("Model", bound=BertPreTrainedModel)
 
 SCORE = ("score",)
 """Name of the one output of a teacher that gives a score."""
 
-WORD_HEAD = "cls.predictions."
 
-
-def teacher_tokenizer(teacher: TeacherSettings) -> BertTokenizer:
+def teacher_tokenizer(teacher: TeacherSettings) -> PreTrainedTokenizerBase:
     """The tokenizer of the chosen teacher. Raises DistilleryError, also where it does not fit the teacher."""
     if teacher.source == "minilm":
         return bundled_tokenizer()
     folder = _fetched_folder(teacher)
-    sizes = read_description(folder, OF_TEACHERS).sizes
-    return load_tokenizer(folder, sizes["vocabulary"], sizes["positions"])
+    return load_tokenizer(folder, read_description(folder, OF_TEACHERS))
 
 
-def teacher_for_labels(teacher: TeacherSettings, label_names: Sequence[str]) -> BertForSequenceClassification:
+def teacher_for_labels(teacher: TeacherSettings, label_names: Sequence[str]) -> PreTrainedModel:
     """The chosen teacher, untrained on the task, with one output for each label; without labels, one for a score.
 
     A head that it brings is used if it has as many outputs (its rows put in the order of the labels, where the names
-    are the same); otherwise head, and pooler if there is none, are random. Raises DistilleryError.
+    are the same); otherwise its rows, and what it does not have, are random. Raises DistilleryError.
     """
     names = tuple(label_names) or SCORE
     with _opened(teacher) as source:
@@ -65,18 +55,16 @@ def teacher_for_labels(teacher: TeacherSettings, label_names: Sequence[str]) -> 
         values["label2id"] = {name: place for place, name in enumerate(names)}
         if not label_names:
             values["problem_type"] = "regression"
-        model = _random(BertForSequenceClassification, values, teacher.seed)
+        model = _random(source.description, "labels", values, teacher.seed)
         has_head = len(outline.label_names) == len(names)
-        tensors = source.read(
-            lambda name: _is_encoder(name) or name.startswith(POOLER) or (has_head and name.startswith("classifier."))
-        )
+        tensors = source.read(taken_tensors(source.description, source.contents, "labels", rows=has_head))
     if has_head:
-        order = _order(outline.label_names, names)
-        tensors |= {name: tensors[name][order] for name in ("classifier.weight", "classifier.bias")}
+        order, rows = _order(outline.label_names, names), source.description.family.label_rows
+        tensors |= {name: tensors[name][order] for name in (f"{rows}.weight", f"{rows}.bias")}
     return _filled(model, tensors)
 
 
-def teacher_for_words(teacher: TeacherSettings) -> BertForMaskedLM:
+def teacher_for_words(teacher: TeacherSettings) -> PreTrainedModel:
     """The chosen teacher as a guesser of words: its own head if it has one, else a random one.
 
     The vocabulary matrix is the word embeddings. Raises DistilleryError, also if the teacher shall not learn
@@ -85,9 +73,9 @@ def teacher_for_words(teacher: TeacherSettings) -> BertForMaskedLM:
     with _opened(teacher) as source:
         if teacher.epochs == 0:
             check_head(outline_of(source.description, source.contents), is_for_words=True)
-        model = _random(BertForMaskedLM, source.description.values, teacher.seed)
-        tensors = source.read(lambda name: _is_encoder(name) or name.startswith(WORD_HEAD))
-    for second, first in TIED.items():
+        model = _random(source.description, "words", source.description.values, teacher.seed)
+        tensors = source.read(taken_tensors(source.description, source.contents, "words", rows=True))
+    for second, first in source.description.family.tied.items():
         if second in tensors and not torch.equal(tensors.pop(second), tensors[first]):
             raise ModelError(
                 f"{source.label} holds a vocabulary matrix that is not its word embeddings; "
@@ -104,7 +92,7 @@ def bundled_tokenizer() -> BertTokenizer:
 
 @dataclass(frozen=True)
 class _Source:
-    """An open checkpoint of a BERT whose header has been checked."""
+    """An open checkpoint whose header has been checked."""
 
     description: Description
     contents: Contents
@@ -115,9 +103,9 @@ class _Source:
     def label(self) -> str:
         return self.weights.label
 
-    def read(self, is_wanted: Callable[[str], bool]) -> dict[str, Tensor]:
+    def read(self, wanted: Collection[str]) -> dict[str, Tensor]:
         """The wanted tensors by today's names, in fp32."""
-        stored = {name: kept for name, kept in self.contents.stored.items() if is_wanted(name)}
+        stored = {name: kept for name, kept in self.contents.stored.items() if name in wanted}
         tensors, sha256 = self.weights.read(set(stored.values()))
         self.check(sha256)
         return {name: tensors[kept] for name, kept in stored.items()}
@@ -143,24 +131,21 @@ def _fetched_folder(teacher: TeacherSettings) -> ModelFolder:
     return teacher_folder(teacher)
 
 
-def _random(kind: type[Model], values: dict[str, Any], seed: int) -> Model:
+def _random(description: Description, head: Head, values: dict[str, Any], seed: int) -> PreTrainedModel:
     """A model with random weights that follow from `seed` alone."""
+    family = description.family
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return kind(BertConfig(**values))
+        return family.model_type(head)(family.config_type()(**values))
 
 
-def _filled(model: Model, tensors: dict[str, Tensor]) -> Model:
+def _filled(model: PreTrainedModel, tensors: dict[str, Tensor]) -> PreTrainedModel:
     """The model with these tensors copied into it; the rest, which can only be its head, stays as it is."""
-    found = model.load_state_dict(tensors, strict=False)
-    wrong = [*found.unexpected_keys, *(name for name in found.missing_keys if _is_encoder(name))]
+    family, found = family_of(model), model.load_state_dict(tensors, strict=False)
+    wrong = [*found.unexpected_keys, *(name for name in found.missing_keys if not family.is_top(name))]
     if wrong:
         raise ModelError(f"The teacher's weights do not fit the model that was built: {', '.join(wrong[:3])}.")
     return model
-
-
-def _is_encoder(name: str) -> bool:
-    return not name.startswith(TOPS)
 
 
 def _order(own: tuple[str, ...], wanted: Collection[str]) -> list[int]:

@@ -1,122 +1,61 @@
-"""A BERT tokenizer from a folder: its words and its four switches are read, everything else is BERT's own.
+"""What a kind of tokenizer is: files of a folder that are read as data, and the tokenizer that is built from them.
 
 A tokenizer.json can describe any program of rules, some of which never end or take the whole process down. So none of
-its rules is run: a WordPiece vocabulary is taken out of it, and the tokenizer is built from that. Importing this file
-does not load torch.
+its rules is run: the vocabulary is taken out of it, and the tokenizer is built from that. Importing this file does not
+load torch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from core.models.folder import TOKENIZER, TOKENIZER_CONFIG, VOCABULARY, ModelFolder
+from core.models.folder import TOKENIZER, TOKENIZER_CONFIG, ModelFolder
 from core.models.weights import ModelError
 
 if TYPE_CHECKING:
-    from transformers import BertTokenizer
+    from transformers import PreTrainedTokenizerBase
 
-SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-PARTS = {"normalizer": "BertNormalizer", "pre_tokenizer": "BertPreTokenizer", "model": "WordPiece"}
 MAX_CHARACTERS = 1000
 
 
 @dataclass(frozen=True)
-class WordPieces:
-    """Every word piece and its number, and how a text is prepared before it is cut into them."""
+class Room:
+    """What a model can take in: so many words, and so many word pieces of a text; and the number that pads it."""
 
-    numbers: dict[str, int]
-    lower_case: bool
-    strip_accents: bool | None
-    chinese_characters: bool
-
-
-def read_word_pieces(folder: ModelFolder, vocabulary: int) -> WordPieces:
-    """The folder's word pieces, checked against the model's vocabulary. Raises ModelError, naming the file."""
-    name = TOKENIZER if TOKENIZER in folder else VOCABULARY
-    if name not in folder:
-        raise ModelError(f"The model in {folder.label}/ has no {TOKENIZER} and no {VOCABULARY}; add one of them.")
-    where = folder.where(name)
-    if name == TOKENIZER:
-        numbers, said = _from_json(folder.read_json(TOKENIZER), where)
-    else:
-        numbers, said = _from_lines(folder.read(VOCABULARY), where), {}
-    if TOKENIZER_CONFIG in folder:
-        # Where the two differ, this file counts, as it does in Transformers.
-        said |= _switches(folder.read_json(TOKENIZER_CONFIG), folder.where(TOKENIZER_CONFIG))
-    if missing := [piece for piece in SPECIAL if piece not in numbers]:
-        raise ModelError(f"{where} has no {', '.join(missing)}, which every BERT needs.")
-    if max(numbers.values()) >= vocabulary:
-        raise ModelError(
-            f"{where} numbers its words up to {max(numbers.values())}, but the model knows {vocabulary} words; "
-            "take the tokenizer that the model was trained with."
-        )
-    return WordPieces(
-        numbers, said.get("do_lower_case", True), said.get("strip_accents"), said.get("tokenize_chinese_chars", True)
-    )
+    vocabulary: int
+    longest: int
+    padding: int | None
 
 
-def build_tokenizer(pieces: WordPieces, positions: int, where: str) -> BertTokenizer:
-    """The tokenizer of these word pieces, for texts of at most `positions` of them. Raises ModelError."""
-    from transformers import BertTokenizer
+@dataclass(frozen=True)
+class TokenizerKind:
+    """One way to cut texts into pieces. `class_name` is Transformers' class of it.
 
-    try:
-        return BertTokenizer(
-            vocab=pieces.numbers,
-            do_lower_case=pieces.lower_case,
-            strip_accents=pieces.strip_accents,
-            tokenize_chinese_chars=pieces.chinese_characters,
-            model_max_length=positions,
-        )
-    except (KeyboardInterrupt, SystemExit, MemoryError):
-        raise
-    except BaseException as error:
-        # The library's core answers some inputs with a panic, which is no Exception.
-        raise ModelError(f"The tokenizer in {where}/ cannot be built: {str(error)[:200]}") from error
+    Beside tokenizer.json a vocabulary may lie in `files`, all of them together. `load` raises ModelError, naming the
+    file. `in_word_pieces` writes a piece as BERT's vocabulary would: "##" goes on with a word.
+    """
 
+    class_name: str
+    files: tuple[str, ...]
+    load: Callable[[ModelFolder, Room], PreTrainedTokenizerBase]
+    in_word_pieces: Callable[[str], str]
 
-def load_tokenizer(folder: ModelFolder, vocabulary: int, positions: int) -> BertTokenizer:
-    """The folder's tokenizer for a model with so many words and positions. Raises ModelError."""
-    return build_tokenizer(read_word_pieces(folder, vocabulary), positions, folder.label)
-
-
-def _from_json(content: dict[str, Any], where: str) -> tuple[dict[str, int], dict[str, Any]]:
-    for part, expected in PARTS.items():
-        found = content.get(part)
-        if not isinstance(found, dict) or found.get("type") != expected:
-            raise ModelError(f"{where}: its {part} is not a {expected}; expected the tokenizer of a BERT.")
-    if content["model"].get("continuing_subword_prefix", "##") != "##":
-        raise ModelError(f"{where}: continuing_subword_prefix is not ##; expected the tokenizer of a BERT.")
-    numbers = _checked(content["model"].get("vocab"), where)
-    added = content.get("added_tokens") or []
-    if not isinstance(added, list) or not all(isinstance(one, dict) for one in added):
-        raise ModelError(f"{where}: added_tokens is not a list of objects.")
-    for one in added:
-        piece, number = one.get("content"), one.get("id")
-        if not isinstance(piece, str) or numbers.get(piece) != number:
-            raise ModelError(f"{where} adds words outside its vocabulary, such as {repr(piece)[:60]}; expected none.")
-    normal = content["normalizer"]
-    switches = {
-        "do_lower_case": normal.get("lowercase"),
-        "strip_accents": normal.get("strip_accents"),
-        "tokenize_chinese_chars": normal.get("handle_chinese_chars"),
-    }
-    return numbers, _switches(switches, where)
+    def files_in(self, folder: ModelFolder) -> tuple[str, ...]:
+        """Where the folder's vocabulary lies. Raises ModelError if it has none."""
+        if TOKENIZER in folder:
+            return (TOKENIZER,)
+        if missing := [name for name in self.files if name not in folder]:
+            raise ModelError(
+                f"The model in {folder.label}/ has no {TOKENIZER} and no {' and '.join(missing)}; add one of them."
+            )
+        return self.files
 
 
-def _from_lines(content: bytes, where: str) -> dict[str, int]:
-    try:
-        lines = content.decode("utf-8").replace("\r\n", "\n").split("\n")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise ModelError(f"{where} is not UTF-8 text: line {line} holds other bytes.") from error
-    while lines and not lines[-1]:
-        lines.pop()
-    return _checked({piece: number for number, piece in enumerate(lines)}, where)
-
-
-def _checked(numbers: object, where: str) -> dict[str, int]:
-    """The vocabulary if every piece is a text and has a number of its own."""
+def checked_vocabulary(numbers: object, where: str) -> dict[str, int]:
+    """The vocabulary if every piece is a text and has a number of its own. Raises ModelError."""
     if not isinstance(numbers, dict) or not numbers:
         raise ModelError(f"{where} holds no vocabulary.")
     if not all(type(number) is int and number >= 0 for number in numbers.values()):
@@ -128,19 +67,56 @@ def _checked(numbers: object, where: str) -> dict[str, int]:
     return numbers
 
 
-def _switches(said: dict[str, Any], where: str) -> dict[str, Any]:
-    """What is said about the three switches; None leaves one as it is."""
+def check_added(added: object, numbers: dict[str, int], where: str) -> None:
+    """Raise ModelError if a tokenizer.json adds words outside its vocabulary."""
+    added = added or []
+    if not isinstance(added, list) or not all(isinstance(one, dict) for one in added):
+        raise ModelError(f"{where}: added_tokens is not a list of objects.")
+    for one in added:
+        piece, number = one.get("content"), one.get("id")
+        if not isinstance(piece, str) or numbers.get(piece) != number:
+            raise ModelError(f"{where} adds words outside its vocabulary, such as {repr(piece)[:60]}; expected none.")
+
+
+def check_fits(numbers: dict[str, int], needed: tuple[str, ...], kind: str, room: Room, where: str) -> None:
+    """Raise ModelError if a piece that is needed is missing, or one has a number that the model does not know."""
+    if missing := [piece for piece in needed if piece not in numbers]:
+        raise ModelError(f"{where} has no {', '.join(missing)}, which every {kind} needs.")
+    if max(numbers.values()) >= room.vocabulary:
+        raise ModelError(
+            f"{where} numbers its words up to {max(numbers.values())}, but the model knows {room.vocabulary} words; "
+            "take the tokenizer that the model was trained with."
+        )
+
+
+def said_beside(folder: ModelFolder, names: tuple[str, ...]) -> dict[str, bool]:
+    """What tokenizer_config.json says about switches; it counts where the two files differ, as in Transformers."""
+    if TOKENIZER_CONFIG not in folder:
+        return {}
+    return switches(folder.read_json(TOKENIZER_CONFIG), names, folder.where(TOKENIZER_CONFIG))
+
+
+def switches(said: dict[str, Any], names: tuple[str, ...], where: str) -> dict[str, bool]:
+    """What is said about switches of these names; None leaves one as it is. Raises ModelError."""
     if "auto_map" in said:
         raise ModelError(f"{where} asks for a program of its own (auto_map), and foreign programs are never run.")
-    found = {
-        name: said[name]
-        for name in ("do_lower_case", "strip_accents", "tokenize_chinese_chars")
-        if said.get(name) is not None
-    }
+    found = {name: said[name] for name in names if said.get(name) is not None}
     for name, value in found.items():
         if not isinstance(value, bool):
             raise ModelError(f"{where}: {name} is {repr(value)[:60]}; expected true or false.")
     return found
+
+
+@contextmanager
+def building(where: str) -> Iterator[None]:
+    """Say in a ModelError what the tokenizers' library could not build."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException as error:
+        # The library's core answers some inputs with a panic, which is no Exception.
+        raise ModelError(f"The tokenizer in {where}/ cannot be built: {str(error)[:200]}") from error
 
 
 def _is_text(text: str) -> bool:

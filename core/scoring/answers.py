@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from core.data.limits import MAX_CHARACTERS
 from core.errors import DistilleryError
 from core.models import shelf
+from core.models.families import family_of
 from core.models.in_memory import label_names
 
 if TYPE_CHECKING:
@@ -213,7 +214,7 @@ def one_thread() -> Iterator[None]:
 
 def longest_input(loaded: Loaded, max_tokens: int) -> int:
     """How many word pieces, [CLS] and [SEP] included, a model reads at most."""
-    return min(max_tokens, loaded.model.config.max_position_embeddings)
+    return min(max_tokens, family_of(loaded.model).longest_input(loaded.model))
 
 
 def softened(probabilities: Mapping[str, float], temperature: float) -> dict[str, float]:
@@ -281,8 +282,7 @@ def word_pieces(loaded: Loaded, sentence: str, second: str | None, max_tokens: i
         return_tensors="pt",
     )
     inputs = {"input_ids": encoded["input_ids"]}
-    # DistilBERT knows no token types; BERT tells the texts of a pair apart by them.
-    if second is not None and loaded.model.config.model_type == "bert":
+    if second is not None and family_of(loaded.model).tells_segments_apart(loaded.model):
         inputs["token_type_ids"] = encoded["token_type_ids"]
     return inputs, bool(encoded.encodings[0].overflowing)
 

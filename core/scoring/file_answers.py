@@ -26,7 +26,7 @@ from core.data.files import shown
 from core.data.limits import MAX_CHARACTERS
 from core.jobs.reporter import Progress, StopRequested
 from core.models import shelf
-from core.scoring.answers import readable, shared_labels
+from core.scoring.answers import longest_input, readable, shared_labels
 from core.sections import TrainingSettings
 
 if TYPE_CHECKING:
@@ -260,7 +260,7 @@ def _answer(
         batches += 1
 
     for name, loaded in models.items():
-        longest = min(max_tokens, loaded.model.config.max_position_embeddings)
+        longest = longest_input(loaded, max_tokens)
         key = tokenizer_digest(loaded.tokenizer), longest
         # Teacher and student cut a text in the same way, so it is cut once.
         if key not in kept:

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import BertPreTrainedModel, PreTrainedModel
+from transformers import PreTrainedModel
 
 from core.data.tokens import Batch, Tokens, scoring_batches
 from core.distill.device import Compute
 from core.errors import DistilleryError
+from core.models.families import family_of
 from core.models.in_memory import label_names
 
 BATCH = 64
@@ -47,7 +48,7 @@ def predict(model: PreTrainedModel, data: Tokens, compute: Compute, before_batch
 def inputs_of(model: PreTrainedModel, batch: Batch) -> dict[str, Tensor]:
     """What a model reads of a batch: token types, which tell the texts of a pair apart, only where it knows them."""
     inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
-    if batch.token_type_ids is not None and isinstance(model, BertPreTrainedModel):
+    if batch.token_type_ids is not None and family_of(model).tells_segments_apart(model):
         inputs["token_type_ids"] = batch.token_type_ids
     return inputs
 

@@ -62,7 +62,7 @@ def weights_of(run_dir: Path) -> dict[Role, str]:
 
 def _shape(folder: Path) -> Shape:
     opened = ModelFolder(folder)
-    description = read_description(opened, ("bert", "distilbert"))
+    description = read_description(opened)
     return description.shape(head_of(description, opened.where(CONFIG)))
 
 

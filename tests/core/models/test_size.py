@@ -16,7 +16,7 @@ from transformers import (
 )
 
 from core.config import Objective
-from core.models.layout import TIED
+from core.models.families import FAMILIES
 from core.models.outline import BUNDLED, KNOWN_ON_HUB, TeacherOutline
 from core.models.shape import Shape
 from core.models.size import student_shape, teacher_shape
@@ -54,7 +54,8 @@ def config(outline: TeacherOutline, labels: int) -> BertConfig:
 
 def agrees(shape: Shape, model: PreTrainedModel) -> None:
     """The tensors that are said are those of the model, and so are their sums."""
-    built = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items() if name not in TIED}
+    tied = FAMILIES[shape.family].tied
+    built = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items() if name not in tied}
     assert shape.tensors() == built
     of = {name: parameter.numel() for name, parameter in model.named_parameters()}
     assert shape.parameters == sum(of.values())

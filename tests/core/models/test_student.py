@@ -21,16 +21,9 @@ from transformers import (
     DistilBertForSequenceClassification,
 )
 
+from core.models.families.bert import IN_DISTILBERT, copied_encoder
 from core.models.saved import load_model, save_model
-from core.models.shape import SAME_IN_BOTH
-from core.models.student import (
-    LAST_MAP,
-    copied_encoder,
-    layer_map_name,
-    state_maps,
-    student_for_labels,
-    student_for_words,
-)
+from core.models.student import LAST_MAP, layer_map_name, state_maps, student_for_labels, student_for_words
 from core.models.teacher import bundled_tokenizer, teacher_for_labels, teacher_for_words
 from core.sections import StudentSettings, TeacherSettings
 from tests.fixtures.tiny_models import tiny_teacher, tiny_tokenizer, tiny_word_teacher
@@ -132,7 +125,7 @@ def test_each_layer_of_the_map_lands_in_its_place(teacher, layers: tuple[int, ..
     student = student_for_labels(teacher, StudentSettings(layers=len(layers), teacher_layers=layers), seed=0)
     built = student.distilbert.state_dict()
     for place, layer in enumerate(layers):
-        for bert, distilbert in SAME_IN_BOTH.items():
+        for bert, distilbert in IN_DISTILBERT.items():
             for kind in ("weight", "bias"):
                 source = teacher.bert.state_dict()[f"encoder.layer.{layer}.{bert}.{kind}"]
                 assert torch.equal(built[f"transformer.layer.{place}.{distilbert}.{kind}"], source)
