@@ -22,7 +22,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     from core import network, redact
     from core.errors import DistilleryError
-    from core.settings_file import SettingsError
+
+    try:
+        # The terms of a loss may be a person's own files.
+        from core.settings_file import SettingsError
+    except DistilleryError as error:
+        print(error, file=sys.stderr)
+        return BAD_SETTINGS
     from core.storage import home
 
     options = _parser().parse_args(arguments)

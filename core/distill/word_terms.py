@@ -148,9 +148,9 @@ class WordUpdate(nn.Module):
         # The teacher first: what its layers need is free again before the student keeps its own for the gradients.
         if teacher is not None:
             with torch.no_grad():
-                read = _read(teacher, batch, loss.needs(), self._layer_map, {})
+                read = read_words(teacher, batch, loss.needs(), self._layer_map, {})
         layers = tuple(range(self._student.config.num_hidden_layers))
-        student = _read(self._student, batch, loss.needs(), layers, self._maps)
+        student = read_words(self._student, batch, loss.needs(), layers, self._maps)
         terms = [each for each in loss.in_use() if each.vocabulary is not None]
         parts, values = [], {}
         if terms:
@@ -222,7 +222,7 @@ def _over_vocabulary(
     return vocabulary_loss(rows, targets, doubts, weighted, groups)
 
 
-def _read(
+def read_words(
     model: MaskedModel,
     batch: MaskedBatch,
     needs: frozenset[Need],

@@ -103,7 +103,8 @@ class Term:
     `asks_teacher` is False for what is learned from the texts themselves. `needs` are the states it compares; of those
     `states(seen, options)` makes its value. `labels(seen, options)` makes it of the answers to labels, and
     `vocabulary` of the guesses of hidden words. `formula(seen, options)` is the same value by another way, for the
-    tests: what it sees are NumPy arrays of float64, of words their logits and the hidden ones as labels.
+    tests: what it sees are NumPy arrays of float64, of words their logits and the hidden ones as labels. Each of ours
+    has one.
     """
 
     name: str
@@ -111,7 +112,6 @@ class Term:
     symbol: str
     help: str
     in_short: str
-    formula: Callable[[Any, Options], float]
     weight: Mapping[Objective, float] = field(default_factory=dict)
     most: float = 100.0
     unit: str = ""
@@ -122,6 +122,7 @@ class Term:
     states: Callable[[Seen, Options], Tensor] | None = None
     labels: Callable[[Seen, Options], Tensor] | None = None
     vocabulary: OverVocabulary | None = None
+    formula: Callable[[Any, Options], float] | None = None
 
     @property
     def title(self) -> str:
