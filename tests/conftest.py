@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from filelock import FileLock
 
+from tests.fixtures.once import made_once
 from tests.fixtures.serving import Server, launch
 
 if TYPE_CHECKING:
@@ -73,14 +73,7 @@ def teachers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with the trained teachers of the small runs, for `world_of`: made once, whichever process is first."""
     from tests.fixtures.small_runs import train_teachers
 
-    own = tmp_path_factory.getbasetemp()
-    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "teachers"
-    with FileLock(f"{shared}.lock"):
-        if not shared.exists():
-            making = own / "teachers-in-the-making"
-            train_teachers(making)
-            making.rename(shared)
-    return shared
+    return made_once(tmp_path_factory, "teachers", train_teachers)
 
 
 @pytest.fixture(scope="session")

@@ -111,10 +111,10 @@ class Term:
     label: str
     symbol: str
     help: str
-    in_short: str
     weight: Mapping[Objective, float] = field(default_factory=dict)
     most: float = 100.0
     unit: str = ""
+    in_short: str = ""
     asks_teacher: bool = True
     paper_weight: float = 0.0
     options: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)

@@ -13,6 +13,7 @@ import pytest
 
 from core.sections import LossSettings
 from core.terms.found import find_terms
+from tests.fixtures.once import made_once
 from tests.fixtures.own_terms import LIKENESS, write_own_term
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -35,11 +36,13 @@ def found(folder: Path, teachers: Path, tmp_path_factory: pytest.TempPathFactory
     """What a program that knows the term has done with it."""
     from tests.fixtures.small_runs import copy_teachers
 
-    home = tmp_path_factory.mktemp("home")
-    copy_teachers(teachers, home)
-    done = program(folder, "tests.fixtures.own_terms", str(home))
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    def make(home: Path) -> None:
+        copy_teachers(teachers, home)
+        done = program(folder, "tests.fixtures.own_terms", str(home))
+        assert done.returncode == 0, done.stderr[-3000:]
+        (home / "found.json").write_text(done.stdout.splitlines()[-1], encoding="utf-8")
+
+    return json.loads((made_once(tmp_path_factory, "own-term", make) / "found.json").read_bytes())
 
 
 @pytest.mark.parametrize("run", ["labels", "words", "cut", "narrow", "alone"])
@@ -91,6 +94,10 @@ def test_the_terminal_takes_it_like_every_setting(folder: Path, tmp_path: Path) 
     assert (loss["likeness"], loss["likeness_scale"]) == (2.0, 5.0)
     done = program(folder, "core", "config", "--set", "loss.likeness=101")
     assert done.returncode == 2 and "loss.likeness is 101; expected a number from 0 to 100." in done.stderr
+
+
+def test_the_readmes_example_is_short() -> None:
+    assert len(LIKENESS.splitlines()) <= 25
 
 
 def test_without_its_folder_there_is_no_such_term() -> None:
