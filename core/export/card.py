@@ -41,7 +41,7 @@ def model_card(facts: Facts, form: Form | None = None) -> str:
         f"# {in_markdown(facts.name)}",
         in_markdown(summary(facts)),
         "## Use",
-        _use_onnx(form) if form else _use(facts),
+        _use_onnx(facts, form) if form else _use(facts),
         "## Measured here",
         in_markdown(measured_on(facts.results)),
         _result_table(facts),
@@ -72,7 +72,7 @@ def front_matter(facts: Facts, form: Form | None = None) -> str:
     values |= {
         "library_name": "onnx" if form else "transformers",
         "pipeline_tag": "fill-mask" if settings.objective == "masked_words" else "text-classification",
-        "tags": ["distilbert", "knowledge-distillation", *(["onnx"] if form else [])],
+        "tags": [facts.student.family.name, "knowledge-distillation", *(["onnx"] if form else [])],
     }
     base = {"minilm": "sentence-transformers/all-MiniLM-L6-v2", "hub": settings.teacher.hub_id}
     if settings.teacher.source in base:
@@ -102,7 +102,8 @@ def _metric_id(metric: str) -> str:
 
 def _use(facts: Facts) -> str:
     kind = CLASSES[facts.settings.objective]
-    text = '"The movie was absolutely [MASK]."' if kind.endswith("LM") else '"A warm, funny and moving film."'
+    mask = facts.student.family.tokenizer.mask
+    text = f'"The movie was absolutely {mask}."' if kind.endswith("LM") else '"A warm, funny and moving film."'
     return (
         "```python\n"
         f"from transformers import AutoTokenizer, {kind}\n\n"
@@ -114,7 +115,7 @@ def _use(facts: Facts) -> str:
     )
 
 
-def _use_onnx(form: Form) -> str:
+def _use_onnx(facts: Facts, form: Form) -> str:
     return (
         "```python\n"
         "import onnxruntime\n"
@@ -122,7 +123,7 @@ def _use_onnx(form: Form) -> str:
         'folder = "."  # where this file lies\n'
         "tokenizer = AutoTokenizer.from_pretrained(folder)\n"
         f'session = onnxruntime.InferenceSession(f"{{folder}}/{FILES[form]}")\n'
-        'inputs = tokenizer("A text.", return_tensors="np", return_token_type_ids=False)\n'
+        f'inputs = tokenizer("A text.", return_tensors="np", return_token_type_ids={facts.student.tells_segments})\n'
         '(logits,) = session.run(["logits"], dict(inputs))\n'
         "```"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -13,6 +14,8 @@ from core.errors import DistilleryError
 from core.export.foreign import last_name, without_paths
 from core.export.measured import sure_to
 from core.export.onnx_forms import Made, read_forms
+from core.models.description import Description, read_description
+from core.models.folder import ModelFolder
 from core.numbers import percent
 from core.runs import folder as runs
 from core.runs.about import read_about, run_name
@@ -43,6 +46,11 @@ class Facts:
             return time.strftime("%Y-%m-%d", time.gmtime(self.finished_at))
         except (ValueError, OverflowError, OSError):
             return "an unknown day"  # the file may have been written by anybody
+
+    @cached_property
+    def student(self) -> Description:
+        """What the student's own files say it is. Raises ModelError."""
+        return read_description(ModelFolder(self.folder / "student"))
 
     @property
     def remarks(self) -> list[str]:

@@ -6,7 +6,6 @@ does not load torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,14 +48,19 @@ class Description:
         return self.family.offset(self.values["pad_token_id"])
 
     @property
+    def tells_segments(self) -> bool:
+        """True if the model is told which text of a pair a word piece belongs to."""
+        return self.family.reads_segments and self.sizes["segments"] > 1
+
+    @property
     def longest(self) -> int:
         """How many word pieces the model reads at most."""
         return self.sizes["positions"] - self.offset
 
 
-def read_description(folder: ModelFolder, families: Mapping[str, Family] = FAMILIES) -> Description:
+def read_description(folder: ModelFolder) -> Description:
     """The folder's config.json, checked. Raises ModelError, naming the field, what it holds and what was expected."""
-    return describe(folder.read_json(CONFIG), folder.where(CONFIG), families)
+    return describe(folder.read_json(CONFIG), folder.where(CONFIG))
 
 
 def load_tokenizer(folder: ModelFolder, description: Description) -> PreTrainedTokenizerBase:
@@ -65,12 +69,12 @@ def load_tokenizer(folder: ModelFolder, description: Description) -> PreTrainedT
     return description.family.tokenizer.load(folder, room)
 
 
-def describe(config: dict[str, Any], where: str, families: Mapping[str, Family] = FAMILIES) -> Description:
+def describe(config: dict[str, Any], where: str) -> Description:
     """A config.json's content, checked; `where` is what messages call the file. Raises ModelError."""
     named = config.get("model_type")
-    family = families.get(named) if isinstance(named, str) else None
+    family = FAMILIES.get(named) if isinstance(named, str) else None
     if family is None:
-        raise ModelError(f"{where} names the model type {_shown(named)}; expected {' or '.join(families)}.")
+        raise ModelError(f"{where} names the model type {_shown(named)}; expected {' or '.join(FAMILIES)}.")
     if "auto_map" in config:
         raise ModelError(f"{where} asks for a program of its own (auto_map), and foreign programs are never run.")
     _refuse_other_kinds(config, family, where)

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from threading import Lock
 
 from core import network
-from core.config import Settings, check_layer_map
+from core.config import Objective, Settings, check_layer_map
 from core.data.bundle import MINILM_CONFIG, MINILM_VOCABULARY, MINILM_WEIGHTS
 from core.data.files import as_path
 from core.models import hub
 from core.models.description import Description, describe, read_description
 from core.models.families import FAMILIES
-from core.models.families.family import Family
 from core.models.folder import CONFIG, MAX_BYTES, TOKENIZER_CONFIG, ModelFolder, parse_json
 from core.models.layout import Contents, contents_of_teacher
 from core.models.weights import ModelError
@@ -58,9 +57,6 @@ KNOWN_ON_HUB = {
 }
 """So that the form can be drawn without the network."""
 
-OF_TEACHERS: dict[str, Family] = {"bert": FAMILIES["bert"]}
-"""The families of which a teacher can be."""
-
 _hashes: dict[tuple[str, int, int], str] = {}
 _hashing = Lock()
 
@@ -97,6 +93,7 @@ def check_teacher(settings: Settings, outline: TeacherOutline) -> None:
     is_absent = teacher.source == "hub" and hub.cached_model(teacher.hub_id) is None
     if is_absent and not network.is_on():
         raise ModelError(hub.why_not_here(teacher.hub_id))
+    check_objective(outline, settings.objective)
     longest = settings.data.max_tokens
     if longest > outline.longest:
         raise ModelError(
@@ -105,6 +102,18 @@ def check_teacher(settings: Settings, outline: TeacherOutline) -> None:
         )
     if teacher.epochs == 0:
         check_head(outline, settings.objective == "masked_words")
+
+
+def why_not(outline: TeacherOutline, objective: Objective) -> str:
+    """Why this teacher can never teach that, in half a sentence; empty if it can, perhaps after learning it first."""
+    is_without = objective == "masked_words" and not outline.has_word_head
+    return FAMILIES[outline.family].words_need_head if is_without else ""
+
+
+def check_objective(outline: TeacherOutline, objective: Objective) -> None:
+    """Raise ModelError if this teacher can never teach that."""
+    if why := why_not(outline, objective):
+        raise ModelError(f"The objective is {objective}, but {why}. Choose the objective labels, or another teacher.")
 
 
 def check_head(outline: TeacherOutline, is_for_words: bool, outputs: int | None = None) -> None:
@@ -151,7 +160,7 @@ def teacher_fingerprint(teacher: TeacherSettings) -> str:
         parts = [MINILM_WEIGHTS.sha256, MINILM_CONFIG.sha256, MINILM_VOCABULARY.sha256]
     else:
         folder = teacher_folder(teacher)
-        words = read_description(folder, OF_TEACHERS).family.tokenizer.files_in(folder)
+        words = read_description(folder).family.tokenizer.files_in(folder)
         small = [CONFIG, *words, *([TOKENIZER_CONFIG] if TOKENIZER_CONFIG in folder else [])]
         parts = [_weights_sha256(folder), *(hashlib.sha256(folder.read(name)).hexdigest() for name in small)]
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()
@@ -171,7 +180,7 @@ def teacher_folder(teacher: TeacherSettings) -> ModelFolder:
 
 
 def _outline_of_folder(folder: ModelFolder) -> TeacherOutline:
-    description = read_description(folder, OF_TEACHERS)
+    description = read_description(folder)
     with folder.weights() as weights:
         contents = contents_of_teacher(weights, description)
     description.family.tokenizer.files_in(folder)
@@ -186,7 +195,7 @@ def _outline_of_hub(hub_id: str) -> TeacherOutline:
     with path.open("rb") as file:
         content = file.read(MAX_BYTES[CONFIG])
     where = f"{hub_id}/{CONFIG}"
-    description = describe(parse_json(content, where), where, OF_TEACHERS)
+    description = describe(parse_json(content, where), where)
     classes, family = set(description.architectures), description.family
     names = description.label_names if family.classes["labels"] in classes else ()
     has_word_head = not classes.isdisjoint(family.word_classes)

@@ -24,7 +24,7 @@ from core.models.families import family_of
 from core.models.families.family import Head
 from core.models.folder import ModelFolder
 from core.models.layout import Contents, contents_of_teacher, taken_tensors
-from core.models.outline import OF_TEACHERS, check_head, outline_of, teacher_folder
+from core.models.outline import check_head, check_objective, outline_of, teacher_folder
 from core.models.weights import ModelError, WeightsFile
 from core.sections import TeacherSettings
 
@@ -37,7 +37,7 @@ def teacher_tokenizer(teacher: TeacherSettings) -> PreTrainedTokenizerBase:
     if teacher.source == "minilm":
         return bundled_tokenizer()
     folder = _fetched_folder(teacher)
-    return load_tokenizer(folder, read_description(folder, OF_TEACHERS))
+    return load_tokenizer(folder, read_description(folder))
 
 
 def teacher_for_labels(teacher: TeacherSettings, label_names: Sequence[str]) -> PreTrainedModel:
@@ -71,8 +71,10 @@ def teacher_for_words(teacher: TeacherSettings) -> PreTrainedModel:
     (`epochs` 0) and has no such head.
     """
     with _opened(teacher) as source:
+        outline = outline_of(source.description, source.contents)
+        check_objective(outline, "masked_words")
         if teacher.epochs == 0:
-            check_head(outline_of(source.description, source.contents), is_for_words=True)
+            check_head(outline, is_for_words=True)
         model = _random(source.description, "words", source.description.values, teacher.seed)
         tensors = source.read(taken_tensors(source.description, source.contents, "words", rows=True))
     for second, first in source.description.family.tied.items():
@@ -114,13 +116,13 @@ class _Source:
 @contextmanager
 def _opened(teacher: TeacherSettings) -> Iterator[_Source]:
     if teacher.source == "minilm":
-        description = describe(json.loads(MINILM_CONFIG.read()), "The bundled teacher's config.json", OF_TEACHERS)
+        description = describe(json.loads(MINILM_CONFIG.read()), "The bundled teacher's config.json")
         # Its bytes are held against their SHA-256 as they are read from the disk.
         weights = WeightsFile(io.BytesIO(MINILM_WEIGHTS.read()), "The bundled teacher's model.safetensors")
         yield _Source(description, contents_of_teacher(weights, description), weights, lambda sha256: None)
     else:
         folder = _fetched_folder(teacher)
-        description = read_description(folder, OF_TEACHERS)
+        description = read_description(folder)
         with folder.weights() as weights:
             yield _Source(description, contents_of_teacher(weights, description), weights, folder.check_weights)
 

@@ -32,13 +32,14 @@ class Room:
 
 @dataclass(frozen=True)
 class TokenizerKind:
-    """One way to cut texts into pieces. `class_name` is Transformers' class of it.
+    """One way to cut texts into pieces. `class_name` is Transformers' class of it, `mask` its hidden word.
 
     Beside tokenizer.json a vocabulary may lie in `files`, all of them together. `load` raises ModelError, naming the
     file. `in_word_pieces` writes a piece as BERT's vocabulary would: "##" goes on with a word.
     """
 
     class_name: str
+    mask: str
     files: tuple[str, ...]
     load: Callable[[ModelFolder, Room], PreTrainedTokenizerBase]
     in_word_pieces: Callable[[str], str]

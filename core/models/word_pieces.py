@@ -101,4 +101,4 @@ def _as_it_is(piece: str) -> str:
     return piece
 
 
-WORD_PIECES = TokenizerKind("BertTokenizer", (VOCABULARY,), load_word_pieces, _as_it_is)
+WORD_PIECES = TokenizerKind("BertTokenizer", "[MASK]", (VOCABULARY,), load_word_pieces, _as_it_is)

@@ -212,7 +212,7 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "a program beside it": (lambda f: (f / "modeling.py").write_text("1/0"), "brings a program, modeling.py"),
     "a program asked for": (edit("config.json", auto_map={"AutoModel": "m.M"}), "auto_map"),
     "a program asked for by the tokenizer": (edit("tokenizer_config.json", auto_map={"x": "y"}), "auto_map"),
-    "another kind of model": (edit("config.json", model_type="roberta"), "model type 'roberta'; expected bert or dist"),
+    "another kind of model": (edit("config.json", model_type="gpt2"), "model type 'gpt2'; expected bert or dist"),
     "no kind of model": (edit("config.json", model_type=None), "model type None"),
     "a class for something else": (edit("config.json", architectures=["DistilBertForQuestionAnswering"]), "expected o"),
     "no class": (edit("config.json", architectures=None), "names no class"),
