@@ -22,6 +22,7 @@ from core.data.tokens import Batch
 from core.export.held_out import HeldOut, Question
 from core.export.onnx_forms import OnnxModel
 from core.models.size import MB
+from core.scoring.predict import inputs_of
 
 LARGEST_DIFFERENCE = 1e-4
 """A 32-bit ONNX file whose logits are further from the student's than that is not the student."""
@@ -101,10 +102,14 @@ def _askers(model: PreTrainedModel, files: Mapping[str, Path], threads: int) -> 
 
     @torch.inference_mode()
     def student(batch: Batch) -> NDArray[np.float32]:
-        return model(batch.input_ids, attention_mask=batch.attention_mask).logits.numpy()
+        return model(**inputs_of(model, batch)).logits.numpy()
 
     def asker(onnx: OnnxModel) -> Ask:
-        return lambda batch: onnx.logits(batch.input_ids.numpy(), batch.attention_mask.numpy())
+        def ask(batch: Batch) -> NDArray[np.float32]:
+            types = None if batch.token_type_ids is None else batch.token_type_ids.numpy()
+            return onnx.logits(batch.input_ids.numpy(), batch.attention_mask.numpy(), types)
+
+        return ask
 
     return {"torch": student} | {form: asker(onnx) for form, onnx in opened.items()}
 

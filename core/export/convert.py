@@ -16,6 +16,7 @@ from core.models.families import family_of
 
 OPSET = 20
 INPUTS = ("input_ids", "attention_mask")
+SEGMENTS = "token_type_ids"
 
 
 class _LogitsOnly(nn.Module):
@@ -25,29 +26,35 @@ class _LogitsOnly(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
         """Logits of word pieces (B, L)."""
-        return self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+        segments = {} if token_type_ids is None else {SEGMENTS: token_type_ids}
+        return self.model(input_ids=input_ids, attention_mask=attention_mask, **segments).logits
 
 
 def write_onnx(model: PreTrainedModel, to: Path) -> None:
     """Write one file, weights included, for any number of texts of any length that the model reads.
 
-    Inputs `input_ids` and `attention_mask` (batch, sequence), 64-bit integers; output `logits`.
+    Inputs `input_ids` and `attention_mask` (batch, sequence), 64-bit integers, and `token_type_ids` of a model that
+    tells the texts of a pair apart by them; output `logits`.
     """
-    longest = family_of(model).longest_input(model)
+    family = family_of(model)
+    longest = family.longest_input(model)
     batch, sequence = torch.export.Dim("batch"), torch.export.Dim("sequence", max=longest)
     # Two texts of unlike length: sizes of 1, and a mask that hides nothing, would be taken for constants.
     ids = torch.ones((2, 8), dtype=torch.long)
     mask = torch.tensor([[1] * 8, [1] * 5 + [0] * 3])
+    inputs = dict(zip(INPUTS, (ids, mask), strict=True))
+    if family.tells_segments_apart(model):
+        inputs[SEGMENTS] = torch.zeros_like(ids)
     with _quietly():
         torch.onnx.export(
             _LogitsOnly(model).eval(),
-            (ids, mask),
+            tuple(inputs.values()),
             to,
-            input_names=INPUTS,
+            input_names=list(inputs),
             output_names=["logits"],
-            dynamic_shapes={name: {0: batch, 1: sequence} for name in INPUTS},
+            dynamic_shapes={name: {0: batch, 1: sequence} for name in inputs},
             opset_version=OPSET,
             dynamo=True,
             external_data=False,

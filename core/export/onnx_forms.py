@@ -93,10 +93,20 @@ class OnnxModel:
         except Exception as error:
             raise BrokenRun(f"{path.parent.name}/{path.name} cannot be opened. Make the ONNX files again.") from error
 
-    def logits(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Logits of word pieces (B, L): (B, C) for labels, (B, 1) for a score, (B, L, V) for hidden words."""
-        inputs = {"input_ids": np.asarray(input_ids, np.int64), "attention_mask": np.asarray(attention_mask, np.int64)}
-        return self._session.run(["logits"], inputs)[0]
+    def logits(
+        self,
+        input_ids: NDArray[np.int64],
+        attention_mask: NDArray[np.int64],
+        token_type_ids: NDArray[np.int64] | None = None,
+    ) -> NDArray[np.float32]:
+        """Logits of word pieces (B, L): (B, C) for labels, (B, 1) for a score, (B, L, V) for hidden words.
+
+        Token types are zeros where none are given, and not used by a model that has none.
+        """
+        types = np.zeros_like(input_ids) if token_type_ids is None else token_type_ids
+        given = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": types}
+        taken = [each.name for each in self._session.get_inputs()]
+        return self._session.run(["logits"], {name: np.asarray(given[name], np.int64) for name in taken})[0]
 
 
 def onnx_files(folder: Path) -> dict[Form, Path]:
