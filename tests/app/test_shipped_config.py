@@ -29,7 +29,7 @@ EXPECTED = {
         "showEmailPrompt": False,
         "disconnectedSessionTTL": 600,
     },
-    "runner": {"postScriptGC": False},
+    "runner": {"magicEnabled": False, "postScriptGC": False},
     "browser": {"gatherUsageStats": False},
     "client": {
         "showErrorDetails": "none",

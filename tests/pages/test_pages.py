@@ -48,6 +48,7 @@ pytestmark = pytest.mark.usefixtures("home", "nothing_trains")
 def test_home_says_what_to_do_while_nothing_is_measured():
     at = open_page(HOME)
     assert [title.value for title in at.title] == ["Watch a small model learn from a large one"]
+    assert "So many of the newest results" not in words(at), "a string below a constant is not for the screen"
     assert [(each.label, each.value) for each in at.metric] == [
         ("Quality kept", "97 %"),
         ("Smaller", "40 %"),
