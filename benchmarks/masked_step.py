@@ -38,7 +38,8 @@ from transformers.utils import logging
 from benchmarks.plain import CLIP, PlainStep, padded
 from core.data.masking import Masker
 from core.data.tokens import Tokens
-from core.distill.word_terms import MaskedBatch, WordUpdate, masked_batches
+from core.distill.masked_batch import MaskedBatch, masked_batches
+from core.distill.word_terms import WordUpdate
 from core.models.in_memory import on_device
 from core.models.student import student_config
 from core.sections import LossSettings, MaskingSettings, StudentSettings

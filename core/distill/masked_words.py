@@ -21,16 +21,10 @@ from core.data.masking import Masker
 from core.data.token_cache import kept_tokens, texts_digest, tokenizer_digest
 from core.data.tokens import Tokens, scoring_batches, tokenise_blocks, tokenise_masks
 from core.distill.loop import Lesson
+from core.distill.masked_batch import MaskedBatch, masked_batches
 from core.distill.objective import HeldOut
 from core.distill.session import Session
-from core.distill.word_terms import (
-    MaskedBatch,
-    WordUpdate,
-    best_words,
-    guesser,
-    masked_batches,
-    teacher_loss_terms,
-)
+from core.distill.word_terms import WordUpdate, best_words, guesser, teacher_loss_terms
 from core.models.student import student_for_words
 from core.models.teacher import teacher_for_words, teacher_tokenizer
 from core.scoring.predict import BATCH

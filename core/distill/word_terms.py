@@ -1,8 +1,7 @@
 """The terms of the loss for masked words: both models read the same text, some of its words hidden.
 
 Only what is needed is computed: the encoders alone, heads at the positions that some term asks about, no teacher where
-no term has a weight for it. Word pieces of several examples share a row of the input, each example with eyes for itself
-only, so that next to nothing is computed for padding.
+no term has a weight for it.
 
 Each term is a sum divided by what the whole update holds, so the parts of an update add up however it was cut.
 """
@@ -10,19 +9,14 @@ Each term is a sum divided by what the whole update holds, so the parts of an up
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from core.data.masking import Masker
-from core.data.tokens import Tokens, cut_by_length, to_device
 from core.distill import vocabulary_loss as vocabulary
+from core.distill.masked_batch import MaskedBatch
 from core.distill.objective import learner_of
 from core.distill.views import ModelView
 from core.distill.vocabulary_loss import Group, VocabularyTerm, WordRows, vocabulary_loss
@@ -30,49 +24,10 @@ from core.errors import DistilleryError
 from core.models.families import family_of
 from core.scoring.predict import NOT_NUMBERS
 from core.sections import LossSettings
-from core.terms import term_called
 from core.terms.declaration import Need, Seen, Term
 from core.terms.hard import cross_entropy_of
 
 MaskedModel = PreTrainedModel
-
-
-@dataclass(frozen=True)
-class AskedRows:
-    """So many positions, one after the other, and the names of the terms that ask about them."""
-
-    rows: int
-    terms: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class MaskedBatch:
-    """One part of an update, words hidden, on one device, several examples to a row.
-
-    `input_ids`, `position_ids` (R, L); `attention_mask` (R, 1, L, L) is true where a piece may look at another, None
-    where every piece may look at its whole row. `places` (W,) are the non-padding positions of a flattened (R · L)
-    array, row by row: the pieces of `examples`, in that order, `lengths` of each. `asked` (N,) are the positions where
-    words are asked for, as indices into W: first the M hidden ones, which hide `targets` (M,). `groups` say in their
-    order which terms ask about them. `all_words`, `all_masked` and, by term, `all_asked` count the whole update.
-    """
-
-    examples: NDArray[np.int64]
-    input_ids: Tensor
-    position_ids: Tensor
-    attention_mask: Tensor | None
-    places: Tensor
-    asked: Tensor
-    targets: Tensor
-    lengths: NDArray[np.int64]
-    groups: tuple[AskedRows, ...]
-    all_words: int
-    all_masked: int
-    all_asked: dict[str, int]
-
-    @property
-    def masked(self) -> Tensor:
-        """The hidden words (M,), as indices into the non-padding positions."""
-        return self.asked[: len(self.targets)]
 
 
 def guesser(model: PreTrainedModel) -> MaskedModel:
@@ -80,41 +35,6 @@ def guesser(model: PreTrainedModel) -> MaskedModel:
     if family_of(model).guesses_words(model):
         return model
     raise TypeError(f"a {type(model).__name__} guesses no words")
-
-
-def masked_batches(
-    tokens: Tokens,
-    examples: NDArray[np.int64],
-    masker: Masker,
-    loss: LossSettings | None,
-    random: np.random.Generator,
-    parts: int,
-    device: torch.device,
-) -> list[MaskedBatch]:
-    """The examples of one update with some words hidden, cut into at most `parts` parts of about equal work.
-
-    What is drawn is drawn for the whole update first, so the cut changes nothing. Without loss settings only hidden
-    words are asked for, which is enough to train or to score a model by itself.
-    """
-    pieces, lengths = tokens.pieces(examples), tokens.lengths[examples]
-    drawn = masker.draw(pieces, random)
-    targets = np.full(len(pieces), -1)
-    targets[drawn.places] = drawn.originals
-    asked = _asked_by(targets >= 0, loss, random)
-    starts = np.cumsum(lengths) - lengths
-    all_asked = {name: int(chosen.sum()) for name, chosen in asked.items()}
-    batches = []
-    for part in cut_by_length(lengths, parts):
-        part, row_of = _packed(part, lengths[part])
-        chosen = np.repeat(starts[part], lengths[part]) + _counted_anew(lengths[part])
-        layout = _layout(drawn.pieces[chosen], lengths[part], row_of, tokens.padding_id)
-        here = {name: each[chosen] for name, each in asked.items()}
-        places, groups = _grouped(targets[chosen] >= 0, here)
-        layout |= {"asked": places, "targets": targets[chosen][places[: int((targets[chosen] >= 0).sum())]]}
-        counts = {"all_words": len(pieces), "all_masked": len(drawn.places), "all_asked": all_asked}
-        facts = {"examples": examples[part], "lengths": lengths[part], "groups": groups, **counts}
-        batches.append(_on_device(layout, facts, device))
-    return batches
 
 
 class WordUpdate(nn.Module):
@@ -201,25 +121,29 @@ def _over_vocabulary(
     student: ModelView, teacher: ModelView | None, batch: MaskedBatch, terms: list[Term], loss: LossSettings
 ) -> tuple[Tensor, ...]:
     """The weighted loss of the terms over the vocabulary, and the value of each."""
-    options, weights, numbers = loss.options(), loss.weights(), {term.name: n for n, term in enumerate(terms)}
-    weighted = [
-        VocabularyTerm(each.block, weights[term.name], each.temperature(options), batch.all_asked[term.name], theirs)
-        for term in terms
-        if (each := term.vocabulary) is not None
-        for theirs in (term.asks_teacher,)
-    ]
+    numbers = {term.name: number for number, term in enumerate(terms)}
     groups = [Group(group.rows, tuple(map(numbers.__getitem__, group.terms))) for group in batch.groups]
     # Hidden words that no term in use asks about; they come first.
-    unasked = groups[0].rows if not groups[0].terms else 0
-    groups = groups[1:] if unasked else groups
-    targets = batch.targets[:0] if all(term.asks_teacher for term in terms) else batch.targets
-    first = len(batch.asked) - sum(group.rows for group in groups if any(weighted[n].asks_teacher for n in group.terms))
+    unasked = sum(group.rows for group in groups if not group.terms)
+    groups = [group for group in groups if group.terms]
+    doubted = [group.rows for group in groups if any(terms[number].asks_teacher for number in group.terms)]
     doubts = None
-    if teacher is not None and any(each.asks_teacher for each in weighted):
+    if teacher is not None and any(term.asks_teacher for term in terms):
         with torch.no_grad():
-            doubts = word_rows(guesser(teacher.model), teacher.states(-1).index_select(0, batch.asked[first:]))
-    rows = word_rows(guesser(student.model), student.states(-1).index_select(0, batch.asked[unasked:]))
-    return vocabulary_loss(rows, targets, doubts, weighted, groups)
+            doubts = _rows_of(teacher, batch.asked[len(batch.asked) - sum(doubted) :])
+    targets = batch.targets[:0] if all(term.asks_teacher for term in terms) else batch.targets
+    weighted = [_weighted(term, batch, loss) for term in terms]
+    return vocabulary_loss(_rows_of(student, batch.asked[unasked:]), targets, doubts, weighted, groups)
+
+
+def _weighted(term: Term, batch: MaskedBatch, loss: LossSettings) -> VocabularyTerm:
+    over, weight, total = term.vocabulary, loss.weights()[term.name], batch.all_asked[term.name]
+    assert over is not None
+    return VocabularyTerm(over.block, weight, over.temperature(loss.options()), total, term.asks_teacher)
+
+
+def _rows_of(view: ModelView, places: Tensor) -> WordRows:
+    return word_rows(guesser(view.model), view.states(-1).index_select(0, places))
 
 
 def read_words(
@@ -253,74 +177,3 @@ def _encoded(model: MaskedModel, batch: MaskedBatch, **options: bool) -> Any:
         mask = torch.zeros_like(mask, dtype=torch.float32).masked_fill_(~mask, torch.finfo(torch.float32).min)
     positions = batch.position_ids + family_of(model).first_position(model)
     return model.base_model(batch.input_ids, attention_mask=mask, position_ids=positions, **options)
-
-
-def _asked_by(
-    is_masked: NDArray[np.bool_], loss: LossSettings | None, random: np.random.Generator
-) -> dict[str, NDArray[np.bool_]]:
-    """Where each term over the vocabulary asks for words, (W,), by its name."""
-    if loss is None:
-        return {}
-    options = loss.options()
-    asking = [(term.name, term.vocabulary) for term in loss.in_use() if term.vocabulary is not None]
-    return {name: each.positions(is_masked, options, random) for name, each in asking}
-
-
-def _grouped(
-    is_masked: NDArray[np.bool_], asked: dict[str, NDArray[np.bool_]]
-) -> tuple[NDArray[np.int64], tuple[AskedRows, ...]]:
-    """The hidden words and all other positions that a term asks about, by who asks: those where no teacher is asked
-    come first among the hidden words, and the hidden words before all others."""
-    places = np.flatnonzero(np.logical_or.reduce([is_masked, *asked.values()]))
-    copying = [chosen[places] for name, chosen in asked.items() if term_called(name).asks_teacher]
-    # The last key counts most.
-    places = places[np.lexsort((*copying, ~is_masked[places]))]
-    whose = [tuple(name for name, chosen in asked.items() if chosen[place]) for place in places]
-    groups = [AskedRows(len(list(same)), names) for names, same in groupby(whose)]
-    return places, tuple(groups) or (AskedRows(0, ()),)
-
-
-def _packed(examples: NDArray[np.int64], lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The examples sorted by row, and the row of each: longest first, each in the first row that has room for it."""
-    longest_first = np.argsort(-lengths, kind="stable")
-    room = np.full(len(lengths), lengths.max())
-    row_of = np.empty_like(lengths)
-    for place in longest_first:
-        row_of[place] = np.argmax(room >= lengths[place])
-        room[row_of[place]] -= lengths[place]
-    order = np.argsort(row_of, kind="stable")
-    return examples[order], row_of[order]
-
-
-def _layout(
-    pieces: NDArray[np.int32], lengths: NDArray[np.int64], row_of: NDArray[np.int64], padding_id: int
-) -> dict[str, NDArray]:
-    """Pieces of examples sorted by row, as an array of rows; `segments` numbers the examples, padding is −1."""
-    filled = np.bincount(row_of, lengths).astype(np.int64)
-    shape = len(filled), filled.max()
-    before = np.cumsum(lengths) - lengths
-    offset = before - (np.cumsum(filled) - filled)[row_of]
-    within = _counted_anew(lengths)
-    places = np.repeat(row_of * shape[1] + offset, lengths) + within
-    layout = {"input_ids": padding_id, "position_ids": 0, "segments": -1}
-    arrays = {name: np.full(shape[0] * shape[1], value, dtype=np.int64) for name, value in layout.items()}
-    arrays["input_ids"][places] = pieces
-    arrays["position_ids"][places] = within
-    arrays["segments"][places] = np.repeat(np.arange(len(lengths)), lengths)
-    return {name: array.reshape(shape) for name, array in arrays.items()} | {"places": places}
-
-
-def _on_device(layout: dict[str, NDArray], facts: dict[str, Any], device: torch.device) -> MaskedBatch:
-    segments = layout.pop("segments")
-    tensors: dict[str, Any] = {name: to_device(array, device) for name, array in layout.items()}
-    mask = None
-    if (segments != segments[:, :1]).any():
-        numbers = to_device(segments, device)
-        # Padding sees padding: a row of scores without any would be no number at all.
-        mask = (numbers.unsqueeze(2) == numbers.unsqueeze(1)).unsqueeze(1)
-    return MaskedBatch(attention_mask=mask, **facts, **tensors)
-
-
-def _counted_anew(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """0, 1, 2, … for each length, one after the other."""
-    return np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)

@@ -17,14 +17,8 @@ from core.config import WEIGHT_PRESETS
 from core.data.masking import Masker
 from core.data.part import Part
 from core.data.tokens import Tokens, tokenise
-from core.distill.word_terms import (
-    MaskedBatch,
-    WordUpdate,
-    best_words,
-    masked_batches,
-    teacher_loss_terms,
-    word_rows,
-)
+from core.distill.masked_batch import MaskedBatch, masked_batches
+from core.distill.word_terms import WordUpdate, best_words, teacher_loss_terms, word_rows
 from core.errors import DistilleryError
 from core.models.student import LAST_MAP, student_for_words
 from core.sections import LossSettings, MaskingSettings, StudentSettings
