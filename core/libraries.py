@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,12 +53,16 @@ def load_hub() -> None:
 
 @contextmanager
 def _nothing_collected() -> Iterator[None]:
-    """Imports make hundreds of thousands of objects and no garbage: looking for some would take a fifth of the time."""
-    if not gc.isenabled():
+    """Imports make hundreds of thousands of objects and no garbage: looking for some would take a fifth of the time.
+
+    They stay for good, so no later collection looks at them either.
+    """
+    if "transformers.modeling_utils" in sys.modules or not gc.isenabled():
         yield
         return
     gc.disable()
     try:
         yield
+        gc.freeze()
     finally:
         gc.enable()
