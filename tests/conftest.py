@@ -130,10 +130,10 @@ def problems() -> list[str]:
 
 @pytest.fixture
 def page(browser: Browser, problems: list[str]) -> Iterator[Page]:
-    """A fresh page at 1280 by 720. Console errors, exceptions and outside requests fail the test."""
-    from tests.fixtures.browser import open_page
+    """A page at 1280 by 720 that remembers nothing. Console errors, exceptions and outside requests fail the test."""
+    from tests.fixtures.browser import open_next_page
 
-    with open_page(browser, problems) as opened:
+    with open_next_page(browser, problems) as opened:
         yield opened
     assert not problems, "\n".join(problems)
 

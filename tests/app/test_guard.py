@@ -18,7 +18,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from pages.ui.guard import INDEX_SCRIPT_HASH, Guard, content_security_policy
 from tests.conftest import StartServer
-from tests.fixtures.browser import axe, chromium, open_page, visit
+from tests.fixtures.browser import axe, chromium, open_next_page, open_page, visit
 from tests.fixtures.serving import ROOT, Server
 
 HOST = "127.0.0.1:8501"
@@ -288,7 +288,7 @@ def test_a_picture_address_in_a_text_is_not_fetched(probe: Server, browser: Brow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_both_themes_are_readable(probe: Server, browser: Browser, scheme: str) -> None:
     problems: list[str] = []
-    with open_page(browser, problems, color_scheme=scheme) as page:
+    with open_next_page(browser, problems, color_scheme=scheme) as page:
         visit(page, probe.url)
         page.get_by_text("component ran").wait_for()
         assert axe(page) == []

@@ -23,7 +23,7 @@ from core.config import Settings
 from core.runs import folder as runs
 from core.settings_file import parse_settings
 from tests.conftest import StartServer
-from tests.fixtures.browser import axe, collect_problems, open_page, settled, visit
+from tests.fixtures.browser import axe, collect_problems, open_next_page, open_page, settled, visit
 from tests.fixtures.made_runs import make_run
 from tests.fixtures.serving import Server
 from tests.fixtures.tiny_models import finished_run
@@ -260,7 +260,7 @@ def test_a_server_asked_to_leave_stops_its_run_and_keeps_the_student(start_serve
 )
 def test_a_run_deleted_under_an_open_page_is_said_in_words(browser, server, address, sign, end):
     folder = make_run(server.home, "20261122-230000-gone", "running")
-    with open_page(browser, []) as page:  # the browser itself reports the live view's 404 as an error
+    with open_next_page(browser, []) as page:  # the browser itself reports the live view's 404 as an error
         page.goto(server.url + address)
         expect(page.get_by_text(sign).first).to_be_visible()
         shutil.rmtree(folder)
@@ -329,7 +329,7 @@ WIDTHS = """() => [document.documentElement, document.querySelector('[data-testi
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_accessible_and_fits_a_telephone(gallery, browser, problems, name, theme):
     address, *signs = PAGES[name]
-    with open_page(browser, problems, color_scheme=theme) as page:
+    with open_next_page(browser, problems, color_scheme=theme) as page:
         page.goto(gallery.url + address)
         for sign in signs:
             expect(page.locator(sign).first).to_be_visible()

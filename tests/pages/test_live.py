@@ -7,6 +7,7 @@ import shutil
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -14,7 +15,7 @@ from playwright.sync_api import Browser, Page, Request, Route, expect
 from streamlit.testing.v1 import AppTest
 
 from tests.conftest import StartServer
-from tests.fixtures.browser import axe, open_page, visit
+from tests.fixtures.browser import axe, open_next_page, open_page, visit
 from tests.fixtures.serving import ROOT, Server
 from tests.fixtures.synthetic_curves import SyntheticRun, student_events, teacher_events
 
@@ -297,6 +298,14 @@ def asked(page: Page) -> list[str]:
     return addresses
 
 
+@pytest.fixture
+def clock(page: Page) -> Iterator[Any]:
+    """The page's clock, held still from before its first address; its context keeps it for good."""
+    page.clock.install()
+    yield page.clock
+    page.context.close()
+
+
 def hide(page: Page, hidden: bool) -> None:
     page.evaluate(
         """hidden => {
@@ -312,48 +321,45 @@ def all_counted(page: Page) -> None:
     page.evaluate("() => fetch('/_stcore/health').then(answer => answer.text())")
 
 
-def test_a_hidden_tab_rests_and_asks_at_once_when_shown(page, site, run, asked):
-    page.clock.install()
+def test_a_hidden_tab_rests_and_asks_at_once_when_shown(page, site, run, asked, clock):
     watch(page, site, run)
     hide(page, True)
-    page.clock.run_for(2_000)
+    clock.run_for(2_000)
     all_counted(page)
     before = len(asked)
-    page.clock.run_for(30_000)
+    clock.run_for(30_000)
     all_counted(page)
     assert len(asked) == before
     with page.expect_request("**/api/runs/**"):
         hide(page, False)
 
 
-def test_an_unmounted_view_asks_no_more(page, site, run, asked):
-    page.clock.install()
+def test_an_unmounted_view_asks_no_more(page, site, run, asked, clock):
     watch(page, site, run)
     page.get_by_text("Watch", exact=True).click()
     expect(page.locator(".live")).to_have_count(0)
     all_counted(page)
     before = len(asked)
-    page.clock.run_for(30_000)
+    clock.run_for(30_000)
     all_counted(page)
     assert len(asked) == before
 
 
-def test_only_one_question_at_a_time(page, site, run, asked):
-    page.clock.install()
+def test_only_one_question_at_a_time(page, site, run, asked, clock):
     watch(page, site, run)
     held: list[Route] = []
     page.route("**/api/runs/**", lambda route: held.append(route))
     with page.expect_request("**/api/runs/**"):
-        page.clock.run_for(2_000)
+        clock.run_for(2_000)
     hide(page, False)
-    page.clock.run_for(5_000)
+    clock.run_for(5_000)
     all_counted(page)
     assert len(held) == 1
     held[0].continue_()
 
 
 def test_a_lost_server_is_said_in_words_and_found_again(browser: Browser, site, run):
-    with open_page(browser, []) as page:  # the browser itself reports every failed request as an error
+    with open_next_page(browser, []) as page:  # the browser itself reports every failed request as an error
         watch(page, site, run)
         page.route("**/api/runs/**", lambda route: route.abort())
         expect(page.get_by_text("Connection lost, trying again.")).to_be_visible()
@@ -378,7 +384,7 @@ def test_a_resumed_run_starts_over(page, site, run):
 
 
 def test_a_deleted_run_is_said_in_words(browser: Browser, site, run):
-    with open_page(browser, []) as page:  # the browser reports the 404 as an error
+    with open_next_page(browser, []) as page:  # the browser reports the 404 as an error
         watch(page, site, run)
         shutil.rmtree(run.folder)
         expect(page.locator(".live-refused")).to_contain_text("There is no run called")
@@ -386,7 +392,7 @@ def test_a_deleted_run_is_said_in_words(browser: Browser, site, run):
 
 
 def test_a_run_seen_half_deleted_is_looked_at_again(browser: Browser, site, run):
-    with open_page(browser, []) as page:  # the browser reports the 404 as an error
+    with open_next_page(browser, []) as page:  # the browser reports the 404 as an error
         watch(page, site, run)
         status = run.folder / "status.json"
         kept = status.read_bytes()
@@ -448,7 +454,7 @@ def test_only_the_views_own_files_are_served(site, name):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_both_themes_are_accessible(browser: Browser, problems, site, run, scheme):
-    with open_page(browser, problems, color_scheme=scheme) as page:
+    with open_next_page(browser, problems, color_scheme=scheme) as page:
         watch(page, site, run)
         expect(tile(page, "agreement")).to_have_text("88.7\u202f%")
         assert axe(page) == []
@@ -466,7 +472,7 @@ def test_the_charts_take_the_colours_of_a_new_theme(page, site, run):
 
 
 def test_a_phone_shows_all_of_it_without_sideways_scrolling(browser: Browser, problems, site, run):
-    with open_page(browser, problems, viewport={"width": 390, "height": 844}, has_touch=True) as page:
+    with open_next_page(browser, problems, viewport={"width": 390, "height": 844}, has_touch=True) as page:
         watch(page, site, run)
         rooms = page.locator(".live-chart")
         boxes = [rooms.nth(number).bounding_box() for number in range(3)]

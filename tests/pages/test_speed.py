@@ -25,8 +25,7 @@ from core.speed.measurement import Cell
 from core.speed.standing import measured_runs, standing
 from pages.ui.speed.map import diameter, figure
 from pages.ui.speed.table import BEST, size_columns, time_columns
-from tests.fixtures.browser import axe, settled, visit
-from tests.fixtures.browser import open_page as open_tab
+from tests.fixtures.browser import axe, open_next_page, settled, visit
 from tests.fixtures.drawn_pages import button, draw, metric, open_page, plain, press, words
 from tests.fixtures.made_measurements import made_form, made_measurement
 from tests.fixtures.made_runs import RESULTS, SCORE_RESULTS, make_run
@@ -334,7 +333,7 @@ def test_measure_stop_and_measure_in_two_tabs(page: Page, two_runs: Server, brow
 
     measure_button(page).click()
     expect(page.get_by_role("progressbar")).to_be_visible()
-    with open_tab(browser, problems) as other:
+    with open_next_page(browser, problems) as other:
         visit(other, f"{two_runs.url}/speed?run={OTHER}")
         expect(other.get_by_text("Measuring another run")).to_be_visible()
         expect(measure_button(other)).to_have_count(0)
@@ -349,7 +348,7 @@ def test_measure_stop_and_measure_in_two_tabs(page: Page, two_runs: Server, brow
 def test_nothing_is_cut_and_everybody_can_read_it(
     browser: Browser, two_runs: Server, problems: list[str], scheme: str, width: int
 ):
-    with open_tab(browser, problems, viewport={"width": width, "height": 844}, color_scheme=scheme) as page:
+    with open_next_page(browser, problems, viewport={"width": width, "height": 844}, color_scheme=scheme) as page:
         visit(page, f"{two_runs.url}/speed?run={OTHER}")
         expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
         expect(page.get_by_text("Smallest run that keeps at least")).to_be_visible()
