@@ -22,6 +22,7 @@ def load() -> None:
     with _one_at_a_time, _nothing_collected():
         import torch  # noqa: F401
         from transformers import (  # noqa: F401  everything that core uses of it by name
+            AddedToken,
             BertTokenizer,
             PreTrainedConfig,
             PreTrainedModel,

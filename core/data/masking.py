@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
+from core.data.pieces import word_pieces_of
 from core.data.tokens import Tokens
 from core.sections import MaskingSettings
 
@@ -53,7 +54,7 @@ class Masker:
     @classmethod
     def from_tokens(cls, tokens: Tokens, tokenizer: PreTrainedTokenizerBase, settings: MaskingSettings) -> Masker:
         """A masker that takes the counts from these tokens: the training part."""
-        pieces = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
+        pieces = word_pieces_of(tokenizer, list(range(len(tokenizer))))
         counts = np.bincount(tokens.ids, minlength=len(pieces))
         is_continuation = np.array([piece.startswith("##") for piece in pieces])
         return cls(counts, tokenizer.all_special_ids, is_continuation, tokenizer.mask_token_id, settings)

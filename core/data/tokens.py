@@ -141,7 +141,9 @@ def pieces_with_masks(sentence: str, tokenizer: PreTrainedTokenizerBase, longest
 
     [MASK], in capitals or not, is a hidden word; every other control token is read as plain characters.
     """
-    texts = _MASK.split(sentence)
+    *before, last = _MASK.split(sentence)
+    # A space before a hidden word belongs to that word: pieces of bytes would keep it as a piece of its own.
+    texts = [*(text.rstrip() for text in before), last]
     # The tokeniser itself fails on nothing at all.
     encoded = iter(_encode(tokenizer, [text for text in texts if text], None, add_special_tokens=False))
     between = [next(encoded) if text else [] for text in texts]

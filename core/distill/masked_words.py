@@ -18,6 +18,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from core.data.documents import Documents, load_documents
 from core.data.masking import Masker
+from core.data.pieces import word_pieces_of
 from core.data.token_cache import kept_tokens, texts_digest, tokenizer_digest
 from core.data.tokens import Tokens, scoring_batches, tokenise_blocks, tokenise_masks
 from core.distill.loop import Lesson
@@ -137,7 +138,7 @@ class MaskedWords:
         with compute.autocast():
             logits = model(batch.input_ids, attention_mask=batch.attention_mask).logits[0, place]
         shares, ids = logits.float().softmax(-1).topk(GUESSES)
-        words = self.tokenizer.convert_ids_to_tokens(ids.tolist())
+        words = word_pieces_of(self.tokenizer, ids.tolist())
         return [(word, round(share, 4)) for word, share in zip(words, shares.tolist(), strict=True)]
 
     def _hidden_once(self, tokens: Tokens, place: int) -> list[MaskedBatch]:

@@ -22,18 +22,27 @@ from core.models.weights import ModelError, WeightsFile
 from core.plain_file import NotPlain
 from core.whole_folder import sha256_of
 
-CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, VOCABULARY, MANIFEST = (
+CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, VOCABULARY, BYTE_VOCABULARY, MERGES, MANIFEST = (
     "config.json",
     "model.safetensors",
     "tokenizer.json",
     "tokenizer_config.json",
     "vocab.txt",
+    "vocab.json",
+    "merges.txt",
     "manifest.json",
 )
-NEEDED = (CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, VOCABULARY)
+NEEDED = (CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, VOCABULARY, BYTE_VOCABULARY, MERGES)
 """The only files of a model that are ever read, or asked of the Hub."""
 
-MAX_BYTES = {CONFIG: 1_000_000, TOKENIZER: 24_000_000, TOKENIZER_CONFIG: 1_000_000, VOCABULARY: 16_000_000}
+MAX_BYTES = {
+    CONFIG: 1_000_000,
+    TOKENIZER: 24_000_000,
+    TOKENIZER_CONFIG: 1_000_000,
+    VOCABULARY: 16_000_000,
+    BYTE_VOCABULARY: 16_000_000,
+    MERGES: 16_000_000,
+}
 MAX_MANIFEST = 100_000
 FORMAT = 1
 

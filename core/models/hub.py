@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from core import libraries, network
 from core.models.announced import check_as_announced
-from core.models.folder import CONFIG, NEEDED, TOKENIZER, VOCABULARY, WEIGHTS
+from core.models.folder import BYTE_VOCABULARY, CONFIG, NEEDED, TOKENIZER, VOCABULARY, WEIGHTS
 from core.models.weights import ModelError
 
 TIMEOUT_S = 5.0
@@ -52,7 +52,8 @@ def cached_file(hub_id: str, name: str) -> Path | None:
 def cached_model(hub_id: str) -> Path | None:
     """The folder of a model that was fetched whole, or None."""
     config, weights = cached_file(hub_id, CONFIG), cached_file(hub_id, WEIGHTS)
-    words = cached_file(hub_id, TOKENIZER) or cached_file(hub_id, VOCABULARY)
+    kinds = (TOKENIZER, VOCABULARY, BYTE_VOCABULARY)
+    words = next((found for name in kinds if (found := cached_file(hub_id, name))), None)
     if config and weights and words and config.parent == weights.parent == words.parent:
         return config.parent
     return None

@@ -30,6 +30,6 @@ def ids_of(tokenizer: PreTrainedTokenizerBase, pieces: list[str]) -> list[int]:
 
 
 def pieces_of(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[str]:
-    """The word pieces of numbers."""
+    """The word pieces of numbers, as the tokenizer writes them."""
     pieces = tokenizer.convert_ids_to_tokens(ids)
     return [pieces] if isinstance(pieces, str) else pieces

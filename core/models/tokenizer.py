@@ -35,14 +35,13 @@ class TokenizerKind:
     """One way to cut texts into pieces. `class_name` is Transformers' class of it, `mask` its hidden word.
 
     Beside tokenizer.json a vocabulary may lie in `files`, all of them together. `load` raises ModelError, naming the
-    file. `in_word_pieces` writes a piece as BERT's vocabulary would: "##" goes on with a word.
+    file. How pieces are shown and grouped to words is in `core/data/pieces.py`.
     """
 
     class_name: str
     mask: str
     files: tuple[str, ...]
     load: Callable[[ModelFolder, Room], PreTrainedTokenizerBase]
-    in_word_pieces: Callable[[str], str]
 
     def files_in(self, folder: ModelFolder) -> tuple[str, ...]:
         """Where the folder's vocabulary lies. Raises ModelError if it has none."""

@@ -97,8 +97,4 @@ def _from_lines(content: bytes, where: str) -> dict[str, int]:
     return checked_vocabulary({piece: number for number, piece in enumerate(lines)}, where)
 
 
-def _as_it_is(piece: str) -> str:
-    return piece
-
-
-WORD_PIECES = TokenizerKind("BertTokenizer", "[MASK]", (VOCABULARY,), load_word_pieces, _as_it_is)
+WORD_PIECES = TokenizerKind("BertTokenizer", "[MASK]", (VOCABULARY,), load_word_pieces)

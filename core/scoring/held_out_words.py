@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from typing_extensions import TypedDict
 
 from core.config import MASK, Settings
+from core.data.pieces import word_pieces_of
 from core.distill.silence import Silence
 from core.jobs.reporter import Progress
 from core.models import shelf
@@ -166,7 +167,7 @@ def _opened() -> type:
 
 def _found(objective: Any, guessed: Mapping[str, NDArray]) -> HeldOutWords:
     tokenizer, counts = objective.tokenizer, objective.counts()
-    names = [shown(piece) for piece in tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))]
+    names = [shown(piece) for piece in word_pieces_of(tokenizer, list(range(len(tokenizer))))]
     contexts, truth = [], []
     for pieces, place in objective.hidden():
         truth.append(pieces[place])

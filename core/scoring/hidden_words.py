@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.config import MASK
+from core.data.pieces import word_pieces_of
 from core.errors import DistilleryError
 from core.models import shelf
-from core.models.in_memory import ids_of, pieces_of
+from core.models.in_memory import ids_of
 from core.scoring.answers import check_number, in_turn, longest_input, one_thread, passes_for, readable
 
 if TYPE_CHECKING:
@@ -177,18 +178,21 @@ def _wish(shares: Tensor, tokenizer: PreTrainedTokenizerBase, word: str) -> Wish
     """What rows of probabilities (places, vocabulary) say about a word; None for no word at all."""
     if not word:
         return None
-    pieces = tokenizer.tokenize(word, split_special_tokens=True)
-    ids = ids_of(tokenizer, pieces)
+    # After a space, as in the midst of a sentence: for pieces of bytes it is another word than at its beginning.
+    ids = ids_of(tokenizer, tokenizer.tokenize(f" {word}", split_special_tokens=True))
     if tokenizer.unk_token_id in ids:
         return Wish((), ())
     probabilities = tuple(shares[:, ids[0]].tolist()) if len(ids) == 1 else ()
-    return Wish(tuple(pieces), probabilities)
+    return Wish(tuple(word_pieces_of(tokenizer, ids)), probabilities)
 
 
 def _most_probable(rows: Tensor, tokenizer: PreTrainedTokenizerBase, k: int) -> tuple[tuple[Word, ...], ...]:
     """The k most probable words of each row of probabilities (places, vocabulary)."""
     shares, ids = rows.topk(min(k, rows.shape[-1]))
     return tuple(
-        tuple(Word(shown(piece), share) for piece, share in zip(pieces_of(tokenizer, row), probabilities, strict=True))
+        tuple(
+            Word(shown(piece), share)
+            for piece, share in zip(word_pieces_of(tokenizer, row), probabilities, strict=True)
+        )
         for row, probabilities in zip(ids.tolist(), shares.tolist(), strict=True)
     )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from core.data.pieces import word_pieces_of
 from core.errors import DistilleryError
 from core.models import shelf
 from core.scoring.answers import longest_input, one_thread, readable, word_pieces
@@ -87,7 +88,7 @@ def look_inside(
     text, second = readable(text), None if second is None else readable(second)
     read = {name: _read(loaded, text, second, max_tokens, with_masks) for name, loaded in models.items()}
     tokens = {
-        name: tuple(models[name].tokenizer.convert_ids_to_tokens(inputs["input_ids"][0].tolist()))
+        name: tuple(word_pieces_of(models[name].tokenizer, inputs["input_ids"][0].tolist()))
         for name, (inputs, _) in read.items()
     }
     if len(set(tokens.values())) > 1:

@@ -56,7 +56,7 @@ def measure(run_dir: Path, machine: Machine, report: Report, stopped: Callable[[
 
 def cells_for(forms: list[Form]) -> list[tuple[int, int]]:
     """(texts, word pieces) that every form can read, the cheapest first. Raises DistilleryError if there are none."""
-    positions = min(form.shape.positions for form in forms)
+    positions = min(form.shape.longest for form in forms)
     cells = [(batch, tokens) for batch in BATCHES for tokens in LENGTHS if tokens <= positions]
     if not cells:
         raise DistilleryError(

@@ -34,12 +34,12 @@ def peak_mb(form: Form, threads: int, stopped: Callable[[], bool]) -> float | No
     None where the system does not tell. Raises DistilleryError if the process fails; when `stopped` says so it is
     ended and the number is None.
     """
-    longest = max(length for length in LENGTHS if length <= form.shape.positions or length == LENGTHS[0])
+    longest = max(length for length in LENGTHS if length <= form.shape.longest or length == LENGTHS[0])
     what = [
         str(form.file),
         form.runtime,
         str(threads),
-        str(min(longest, form.shape.positions)),
+        str(min(longest, form.shape.longest)),
         str(form.shape.vocabulary),
     ]
     with subprocess.Popen(
