@@ -27,7 +27,8 @@ from core.data.masking import Masker
 from core.data.part import Part
 from core.data.pieces import word_pieces_of
 from core.data.tokens import pieces_with_masks, tokenise, tokenise_blocks
-from core.distill.word_terms import _hidden_states, masked_batches, word_rows
+from core.distill.masked_batch import masked_batches
+from core.distill.word_terms import _hidden_states, word_rows
 from core.export.convert import write_onnx
 from core.export.onnx_forms import OnnxModel
 from core.models.outline import check_teacher, teacher_outline
