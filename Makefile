@@ -1,5 +1,5 @@
 # make run    serve the dashboard on http://127.0.0.1:8501 (another port: make run PORT=8600)
-# make test   run every test, in a real browser too, as many side by side as there are cores
+# make test   run every test, in a real browser too, three files side by side for every two cores
 #             (one room's: .venv/bin/python -m pytest tests/core/data)
 #             (with CI=1 in an environment that holds requirements.lock's very files, and nothing else)
 # make clean  remove the virtual environment and what the tools left; runs/ and cache/ stay
@@ -20,7 +20,7 @@ run: $(VENV)/.run-requirements
 test: $(INSTALLED) chromium strace
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 # $CHROMIUM or one on the PATH; as root one from apt; else playwright's own.
 chromium: $(INSTALLED)

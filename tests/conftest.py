@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.fixtures.once import made_once
-from tests.fixtures.serving import Server, launch
+from tests.fixtures.serving import ROOT, Server, launch
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -32,7 +32,38 @@ os.environ |= {
 
 StartServer = Callable[..., Server]
 
+SLOWEST = (
+    "core/runs/test_resume.py",
+    "app/test_main_path.py",
+    "pages/test_live.py",
+    "faults/test_processes.py",
+    "core/distill/test_kinds_of_data.py",
+    "faults/test_leaving.py",
+    "faults/test_terminal.py",
+    "pages/test_speed.py",
+    "pages/test_runs.py",
+    "core/export/test_export.py",
+    "faults/test_network.py",
+    "core/speed/test_speed.py",
+    "pages/test_pages.py",
+    "core/distill/test_masked_words_job.py",
+    "pages/test_compare_parts.py",
+)
+"""The files that take a minute or more, the longest first."""
+
 _started: list[Server] = []
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Three for two cores: a third of the time a test waits for a server, a browser or another process."""
+    return ((os.cpu_count() or 1) * 3 + 1) // 2
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slowest files first: begun last, each would keep one core busy while the others have nothing left to do."""
+    place = {ROOT / "tests" / name: number for number, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: place.get(item.path, len(SLOWEST)))
 
 
 @pytest.fixture

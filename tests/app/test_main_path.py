@@ -25,7 +25,7 @@ from core.settings_file import parse_settings
 from tests.conftest import StartServer
 from tests.fixtures.browser import axe, collect_problems, open_next_page, open_page, settled, visit
 from tests.fixtures.made_runs import make_run
-from tests.fixtures.serving import Server
+from tests.fixtures.serving import COLD, Server
 from tests.fixtures.tiny_models import finished_run
 
 TRAINED_MS = 150_000
@@ -300,7 +300,7 @@ def gallery(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory)
     make_run(home, "20261122-100000-ab12", "queued", "Waiting for its turn.")
     # Whoever trains holds this lock; without it the server would begin with the run that waits.
     with FileLock(home / "runs" / ".training.lock"):
-        server = start_server(home=home)
+        server = start_server(home=home, environment=COLD)
         yield server
         server.close()
 

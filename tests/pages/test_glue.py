@@ -25,6 +25,7 @@ from tests.fixtures.drawn_pages import button, draw, open_page, plain, press, wo
 from tests.fixtures.glue_files import write_task
 from tests.fixtures.made_glue_jobs import NINE, TIMING, cell, make_200_rows, make_job, plan_of, undefined
 from tests.fixtures.made_runs import RESULTS, make_run
+from tests.fixtures.serving import COLD
 from tests.fixtures.small_glue_jobs import job, teacher, write_learnable
 from tests.fixtures.tiny_models import finished_run
 
@@ -369,7 +370,7 @@ def test_reading_loads_no_heavy_library():
 def test_200_rows_open_in_a_browser_and_send_little(start_server, page, tmp_path):
     """How soon they open, `python -m benchmarks.two_hundred` measures."""
     make_200_rows(tmp_path / "served")
-    server, received = start_server(home=tmp_path / "served"), []
+    server, received = start_server(home=tmp_path / "served", environment=COLD), []
     page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: received.append(len(frame))))
     visit(page, f"{server.url}/runs")
     received.clear()

@@ -20,6 +20,7 @@ from pages.ui.replay import Frame, first_words, read_guesses, read_shares, recor
 from tests.fixtures.browser import settled
 from tests.fixtures.compare_page import change_settings, drawings, open_page, record_answers, spoken, words
 from tests.fixtures.made_runs import RESULTS, SCORE_RESULTS, WORDS_RESULTS, make_run
+from tests.fixtures.serving import COLD
 from tests.fixtures.tiny_models import KEY
 
 pytestmark = pytest.mark.usefixtures("nothing_trains")
@@ -222,11 +223,12 @@ def test_models_of_pairs_watch_no_sentences(home):
     assert "Watch it learn" not in words(watch(folder))
 
 
-@pytest.fixture
-def learning(start_server, home):
+@pytest.fixture(scope="module")
+def learning(start_server, tmp_path_factory):
     """A server with a finished run of masked words; its address."""
+    home = tmp_path_factory.mktemp("home")
     folder = guessing(home)
-    server = start_server(home=home)
+    server = start_server(home=home, environment=COLD)
     yield f"{server.url}/distill?run={folder.name}"
     server.close()
 

@@ -30,7 +30,7 @@ from tests.fixtures.drawn_pages import COMPARE, DISTIL, HOME, RUNS, button, open
 from tests.fixtures.drawn_pages import draw as redraw
 from tests.fixtures.made_runs import RESULTS, SCORE_RESULTS, WORDS_RESULTS, make_run
 from tests.fixtures.runs_page import cells, listed
-from tests.fixtures.serving import Server
+from tests.fixtures.serving import COLD, Server
 
 THIN = numbers.THIN
 CONTROL = LossSettings(soft=0.0, hard=1.0, cosine=0.0)
@@ -370,7 +370,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, teachers: Path) -> Iterator[
 @pytest.fixture(scope="module")
 def server(start_server, world: Path) -> Iterator[Server]:
     """A server of the dashboard on these runs."""
-    running = start_server(home=world)
+    running = start_server(home=world, environment=COLD)
     yield running
     running.close()
 
