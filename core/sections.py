@@ -126,8 +126,8 @@ class TeacherSettings(Section):
         json_schema_extra={
             "options": {
                 "minilm": "MiniLM, 6 layers (bundled)",
-                "folder": "A BERT model folder of yours",
-                "hub": "A BERT model from the Hub (network)",
+                "folder": "A model folder of yours",
+                "hub": "A model from the Hub (network)",
             }
         },
     )
@@ -135,14 +135,14 @@ class TeacherSettings(Section):
         "",
         max_length=LONGEST_PATH,
         title="Model folder",
-        description="A folder with config.json, model.safetensors and the tokenizer of a BERT model.",
+        description="A folder with config.json, model.safetensors and the model's tokenizer.",
     )
     hub_id: str = Field(
         "google-bert/bert-base-uncased",
         max_length=96,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$",
         title="Hub id",
-        description="A BERT model on the Hugging Face Hub, as owner/name.",
+        description="A model on the Hugging Face Hub, as owner/name.",
     )
     epochs: int = Field(
         1,

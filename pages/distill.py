@@ -36,7 +36,7 @@ def set_up() -> None:
         "A small student learns from a large teacher. Everything is set for a first run: you can start right away."
     )
     draft = read_draft()
-    show_objective()
+    show_objective(draft.teacher)
     _show_start(draft)
     show_recipe(draft)
 

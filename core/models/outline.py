@@ -17,10 +17,15 @@ from core.data.files import as_path
 from core.models import hub
 from core.models.description import Description, describe, read_description
 from core.models.families import FAMILIES
+from core.models.families.family import Head
 from core.models.folder import CONFIG, MAX_BYTES, TOKENIZER_CONFIG, ModelFolder, parse_json
 from core.models.layout import Contents, contents_of_teacher
 from core.models.weights import ModelError
 from core.sections import StudentSettings, TeacherSettings
+from core.terms import TERMS
+from core.terms.declaration import Term
+
+HEAD_OF: dict[Objective, Head] = {"labels": "labels", "masked_words": "words"}
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,16 @@ class TeacherOutline:
     def longest(self) -> int:
         """How many word pieces it reads at most."""
         return self.positions - self.offset
+
+    @property
+    def title(self) -> str:
+        """What its family is called."""
+        return FAMILIES[self.family].title
+
+    def student_class(self, objective: Objective) -> str:
+        """Transformers' class of a student of this teacher."""
+        other = FAMILIES[self.family].student
+        return FAMILIES[other.family if other else self.family].classes[HEAD_OF[objective]]
 
 
 BUNDLED = TeacherOutline(6, 384, 12, 1536, 30_522, 512, 2, has_word_head=False, label_names=())
@@ -108,6 +123,14 @@ def why_not(outline: TeacherOutline, objective: Objective) -> str:
     """Why this teacher can never teach that, in half a sentence; empty if it can, perhaps after learning it first."""
     is_without = objective == "masked_words" and not outline.has_word_head
     return FAMILIES[outline.family].words_need_head if is_without else ""
+
+
+def possible_terms(outline: TeacherOutline, objective: Objective) -> tuple[Term, ...]:
+    """The terms of the loss that a student of this teacher can learn by; none where it cannot teach that at all."""
+    if why_not(outline, objective):
+        return ()
+    answers = {"labels": lambda term: term.labels, "masked_words": lambda term: term.vocabulary}[objective]
+    return tuple(term for term in TERMS if term.states or answers(term))
 
 
 def check_objective(outline: TeacherOutline, objective: Objective) -> None:

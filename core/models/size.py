@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from core.config import Objective
 from core.models.families import FAMILIES
-from core.models.families.family import Head
-from core.models.outline import BUNDLED, TeacherOutline
+from core.models.outline import BUNDLED, HEAD_OF, TeacherOutline
 from core.models.shape import BYTES_PER_PARAMETER, MB, Shape
 from core.sections import StudentSettings
 
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 __all__ = ["MB", "Shape", "embedding_width", "narrower_feed_forward", "size_of", "student_shape", "teacher_shape"]
-
-HEAD_OF: dict[Objective, Head] = {"labels": "labels", "masked_words": "words"}
 
 
 def teacher_shape(outline: TeacherOutline = BUNDLED, objective: Objective = "labels", labels: int = 2) -> Shape:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from core import numbers
-from core.models.outline import TeacherOutline
+from core.models.families import FAMILIES
+from core.models.outline import TeacherOutline, possible_terms, why_not
 from core.numbers import plural
 from pages.ui import form
 from pages.ui.complaints import show_problems
@@ -54,15 +55,26 @@ def show_teacher(draft: Draft) -> None:
     for name in ("path", "hub_id"):
         if form.matters("teacher", name):
             form.field("teacher", name, empty="a folder with config.json, model.safetensors and the words")
+    if form.value_of("teacher", "source") != "minilm":
+        st.caption(f"Known families: {', '.join(family.title for family in FAMILIES.values())}.")
     show_problems(draft, "teacher")
     known = _in_words(draft.teacher) if draft.teacher else ""
     st.caption(f"{known}It is trained once for these choices and then kept: later runs start with the student.")
 
 
 def _in_words(teacher: TeacherOutline) -> str:
+    """What the teacher is and can do, and what its student will be; known before anything is loaded."""
+    objective, without = st.session_state[form.OBJECTIVE], why_not(teacher, "masked_words")
     words = "; it can guess words already" if teacher.has_word_head else "; it first learns to guess words"
-    return (
-        f"This teacher has {teacher.depth} {plural('layer', teacher.depth)} of width {numbers.whole(teacher.width)} "
-        f"and {numbers.whole(teacher.vocabulary)} word pieces"
-        f"{words if st.session_state[form.OBJECTIVE] == 'masked_words' else ''}. "
+    said = (
+        f"This teacher, of the family {teacher.title}, has {teacher.depth} {plural('layer', teacher.depth)} of width "
+        f"{numbers.whole(teacher.width)} and {numbers.whole(teacher.vocabulary)} word pieces"
+        f"{words if objective == 'masked_words' and not without else ''}. "
     )
+    if without:
+        said += f"It teaches labels and no masked words: {without}. "
+    terms = [term.label for term in possible_terms(teacher, objective)]
+    if not terms:
+        return said
+    learned = as_label(", ".join(terms), 300)
+    return f"{said}The class of its student is {teacher.student_class(objective)}, which can learn by: {learned}. "

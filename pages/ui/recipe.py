@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.config import DEPTH_OF_TEACHER, WEIGHT_PRESETS, Objective, Settings, extra, is_control, starting_point, title
-from core.models.outline import TeacherOutline
+from core.models.outline import TeacherOutline, why_not
 from core.numbers import plural
 from core.sections import DataSettings, LossSettings, TeacherSettings, spread_layers
 from core.terms import TERMS
@@ -29,13 +29,18 @@ OBJECTIVES: dict[Objective, str] = {
 """What each choice of what is learned means."""
 
 
-def show_objective() -> None:
-    """The first choice: it fills the rest of the form with what works for it."""
-    options = extra(Settings, "objective")["options"]
+def show_objective(teacher: TeacherOutline | None) -> None:
+    """The first choice: it fills the rest of the form with what works for it.
+
+    What the teacher cannot teach is not offered, and why is said, unless it is chosen: then the teacher is the mistake.
+    """
+    options, chosen = extra(Settings, "objective")["options"], st.session_state[form.OBJECTIVE]
+    missing = {name: why_not(teacher, name) for name in OBJECTIVES if teacher and name != chosen}
+    missing = {name: why for name, why in missing.items() if why}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.segmented_control(
             title(Settings, "objective"),
-            list(options),
+            [name for name in options if name not in missing],
             format_func=options.__getitem__,
             key=form.OBJECTIVE,
             required=True,
@@ -43,7 +48,11 @@ def show_objective() -> None:
             help="Switching fills the form with settings that work for the choice.",
             **form.KEPT,
         )
-        st.caption(OBJECTIVES[st.session_state[form.OBJECTIVE]])
+        st.caption(" ".join([OBJECTIVES[chosen], *(_not_offered(options[name], why) for name, why in missing.items())]))
+
+
+def _not_offered(label: str, why: str) -> str:
+    return f"“{label}” is not offered with this teacher: {why}."
 
 
 def show_recipe(draft: Draft) -> None:

@@ -413,6 +413,26 @@ def test_a_teacher_that_cannot_be_used_is_refused_where_it_is_named(bert):
     assert len(at.error) == 1 and "gpt2" in plain(at) and button(at, "Start").disabled
 
 
+def test_what_a_teacher_can_do_is_said_before_anything_is_loaded(tmp_path):
+    """An ELECTRA discriminator has no head for words: they are not offered, and refused where they were chosen."""
+    from transformers import ElectraForPreTraining
+
+    from tests.core.models.families.test_electra import tiny
+    from tests.fixtures.family_path import written
+
+    folder = written(tiny(ElectraForPreTraining), tiny_tokenizer(), tmp_path / "discriminator")
+    at = open_page(DISTIL)
+    assert "The class of its student is DistilBertForSequenceClassification, which can learn by: Soft" in plain(at)
+    assert at.segmented_control(key=form.OBJECTIVE).options == ["Labels", "Masked words"]
+    with_teacher(at, folder)
+    assert not at.error and "The class of its student is ElectraForSequenceClassification" in plain(at)
+    assert at.segmented_control(key=form.OBJECTIVE).options == ["Labels"]
+    assert "“Masked words” is not offered with this teacher: an ELECTRA without" in plain(at)
+    at = with_teacher(choose_objective(open_page(DISTIL), "masked_words"), folder)
+    assert len(at.error) == 1 and "guesses none" in at.error[0].value and button(at, "Start").disabled
+    assert at.segmented_control(key=form.OBJECTIVE).options == ["Labels", "Masked words"]
+
+
 def test_texts_longer_than_the_teacher_reads_are_refused_at_the_data(bert):
     at = with_teacher(open_page(DISTIL), bert)
     choose(at, "data", "max_tokens", 128)
