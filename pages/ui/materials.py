@@ -59,7 +59,8 @@ def show_teacher(draft: Draft) -> None:
         st.caption(f"Known families: {', '.join(family.title for family in FAMILIES.values())}.")
     show_problems(draft, "teacher")
     known = _in_words(draft.teacher) if draft.teacher else ""
-    st.caption(f"{known}It is trained once for these choices and then kept: later runs start with the student.")
+    once = "The teacher is trained once for these choices and then kept: later runs start with the student."
+    st.caption(f"{known}{once}")
 
 
 def _in_words(teacher: TeacherOutline) -> str:
