@@ -36,7 +36,7 @@ class MaskedBatch:
     where every piece may look at its whole row. `places` (W,) are the non-padding positions of a flattened (R · L)
     array, row by row: the pieces of `examples`, in that order, `lengths` of each. `asked` (N,) are the positions where
     words are asked for, as indices into W: first the M hidden ones, which hide `targets` (M,). `groups` say in their
-    order which terms ask about them. `all_words`, `all_masked` and, by term, `all_asked` count the whole update.
+    order which terms ask about them. What begins with `all_` counts the whole update, `all_asked` by term.
     """
 
     examples: NDArray[np.int64]
@@ -48,6 +48,7 @@ class MaskedBatch:
     targets: Tensor
     lengths: NDArray[np.int64]
     groups: tuple[AskedRows, ...]
+    all_examples: int
     all_words: int
     all_masked: int
     all_asked: dict[str, int]
@@ -87,7 +88,12 @@ def masked_batches(
         here = {name: each[chosen] for name, each in asked.items()}
         places, groups = _grouped(targets[chosen] >= 0, here)
         layout |= {"asked": places, "targets": targets[chosen][places[: int((targets[chosen] >= 0).sum())]]}
-        counts = {"all_words": len(pieces), "all_masked": len(drawn.places), "all_asked": all_asked}
+        counts = {
+            "all_examples": len(examples),
+            "all_words": len(pieces),
+            "all_masked": len(drawn.places),
+            "all_asked": all_asked,
+        }
         facts = {"examples": examples[part], "lengths": lengths[part], "groups": groups, **counts}
         batches.append(_on_device(layout, facts, device))
     return batches

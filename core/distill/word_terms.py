@@ -77,7 +77,7 @@ class WordUpdate(nn.Module):
             total, *found = _over_vocabulary(student, read, batch, terms, loss)
             parts.append(total)
             values = {term.name: value for term, value in zip(terms, found, strict=True)}
-        seen = Seen(student, read or student, batch.lengths, len(batch.examples), batch.all_words)
+        seen = Seen(student, read or student, batch.lengths, batch.all_examples, batch.all_words)
         for term in loss.in_use():
             if term.states is not None:
                 value = term.states(seen, loss.options())

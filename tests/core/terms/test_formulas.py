@@ -2,53 +2,66 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from core.sections import LossSettings
+from core.data.masking import Masker
+from core.data.part import Part
+from core.data.tokens import tokenise
+from core.distill.masked_batch import masked_batches
+from core.distill.word_terms import WordUpdate
+from core.models.student import student_for_words
+from core.sections import LossSettings, MaskingSettings, StudentSettings
 from core.terms import TERMS
 from core.terms.declaration import Seen, Term
+from tests.fixtures.tiny_models import tiny_tokenizer, tiny_word_teacher
 
-OPTIONS = LossSettings().options()
-ROWS, CLASSES, WIDTH = 6, 5, 8
+OPTIONS = LossSettings().options() | {"relation_heads": 3}
+LENGTHS = np.array([4, 2])
+CLASSES, WIDTH, LAYERS = 5, 8, 2
 STEP = 1e-6
 
 
 @dataclass(frozen=True)
 class Made:
-    """A model that says what it is told to."""
+    """A model that says what it is told to: one array for each thing that a term may look at."""
 
     logits: Any
     hidden: Any
-    layers: Any = ()
+    layers: Any
+    inputs: Any
     heads: int = 2
 
     def attention(self, number: int) -> Any:
-        raise LookupError(number)
+        """Queries, keys and values, of one layer as of all."""
+        return tuple(self.inputs)
+
+
+WHAT = ("logits", "hidden", "layers", "inputs")
 
 
 @dataclass(frozen=True)
 class Case:
-    """What both models say, as arrays of float64, and one that a term is differentiated by."""
+    """What both models say, as arrays of float64, and the one of them by which a term is differentiated."""
 
     student: Made
     teacher: Made
     labels: np.ndarray
-    moved: str = field(default="logits")
+    moved: str
 
     def seen(self, student: Any = None, as_tensors: bool = True) -> Any:
         """As a term, or as its formula, sees it."""
         make = torch.from_numpy if as_tensors else np.asarray
-        both = [
-            replace(each, logits=make(each.logits), hidden=make(each.hidden)) for each in (self.student, self.teacher)
-        ]
+        own, theirs = (
+            replace(each, **{name: make(getattr(each, name)) for name in WHAT}) for each in (self.student, self.teacher)
+        )
         if student is not None:
-            both[0] = replace(both[0], **{self.moved: student})
-        return Seen(both[0], both[1], np.array([ROWS]), ROWS, ROWS, make(self.labels))
+            own = replace(own, **{self.moved: student})
+        return Seen(own, theirs, LENGTHS, len(LENGTHS), int(LENGTHS.sum()), make(self.labels))
 
 
 class Numbers:
@@ -56,18 +69,28 @@ class Numbers:
 
     def __init__(self, seen: Seen) -> None:
         self.student, self.teacher, self.labels = seen.student, seen.teacher, seen.labels
-        self.examples, self.words = seen.examples, seen.words
+        self.examples, self.words, self.lengths = seen.examples, seen.words, seen.lengths
         self.are_scores = np.issubdtype(np.asarray(seen.labels).dtype, np.floating)
 
 
 def case(moved: str, scores: bool = False) -> Case:
-    random = np.random.default_rng(3)
-    both = [
-        Made(2 * random.standard_normal((ROWS, 1 if scores else CLASSES)), random.standard_normal((ROWS, WIDTH)))
-        for _ in range(2)
-    ]
-    labels = random.standard_normal(ROWS) if scores else random.integers(CLASSES, size=ROWS)
+    random, words, examples = np.random.default_rng(3), int(LENGTHS.sum()), len(LENGTHS)
+    shapes = {
+        "logits": (examples, 1 if scores else CLASSES),
+        "hidden": (words, WIDTH),
+        "layers": (LAYERS, words, WIDTH),
+        "inputs": (3, words, WIDTH),
+    }
+    both = [Made(**{name: 1.5 * random.standard_normal(shape) for name, shape in shapes.items()}) for _ in range(2)]
+    labels = random.standard_normal(examples) if scores else random.integers(CLASSES, size=examples)
     return Case(both[0], both[1], labels, moved)
+
+
+def moved_by(term: Term, kind: str) -> str:
+    """What the student says that this term looks at."""
+    if kind != "states":
+        return "logits"
+    return {"hidden": "hidden", "layers": "layers", "attention": "inputs"}[next(iter(term.needs))]
 
 
 CASES = [
@@ -88,12 +111,12 @@ def value_of(term: Term, kind: str, made: Case, student: torch.Tensor) -> torch.
     heat = term.vocabulary.temperature(OPTIONS)
     theirs = seen.teacher.logits / heat if term.asks_teacher else None
     total, _ = term.vocabulary.block(student / heat, theirs, None if term.asks_teacher else seen.labels)
-    return total * heat**2 / ROWS
+    return total * heat**2 / len(LENGTHS)
 
 
 @pytest.mark.parametrize(("term", "kind"), CASES)
 def test_value_and_slope_are_the_formulas(term: Term, kind: str) -> None:
-    made = case("hidden" if kind == "states" else "logits", scores=kind == "scores")
+    made = case(moved_by(term, kind), scores=kind == "scores")
     start = getattr(made.student, made.moved)
     leaf = torch.from_numpy(start.copy()).requires_grad_()
     value = value_of(term, kind, made, leaf if kind != "vocabulary" else leaf.detach())
@@ -112,7 +135,7 @@ def slope_of_block(term: Term, made: Case, student: torch.Tensor) -> torch.Tenso
     seen, heat = made.seen(student), term.vocabulary.temperature(OPTIONS)
     theirs = seen.teacher.logits / heat if term.asks_teacher else None
     _, slope = term.vocabulary.block(student / heat, theirs, None if term.asks_teacher else seen.labels)
-    return slope * heat / ROWS
+    return slope * heat / len(LENGTHS)
 
 
 def by_steps(term: Term, made: Case, start: np.ndarray) -> np.ndarray:
@@ -125,3 +148,33 @@ def by_steps(term: Term, made: Case, start: np.ndarray) -> np.ndarray:
             ends.append(formula(term, made, moved))
         slope[place] = (ends[0] - ends[1]) / (2 * STEP)
     return slope
+
+
+EVERY = LossSettings(**{term.name: 1.0 for term in TERMS})
+
+
+def update_of_words(layers: int, parts: int) -> dict[str, float]:
+    """All terms of one update without dropout, computed in so many parts, summed."""
+    teacher = tiny_word_teacher()
+    chosen = StudentSettings(layers=layers, initial_weights="copied" if layers == 2 else "random")
+    student = student_for_words(teacher, chosen, seed=0).eval()
+    update = WordUpdate(student, {}, teacher, EVERY, chosen.layer_map(2))
+    texts = ["the film is warm and funny .", "a dull mess .", "good", "very moving and good and warm"] * 4
+    tokens = tokenise(Part(texts, np.zeros(16, dtype=np.int64)), tiny_tokenizer(), 32)
+    masker, random = Masker.from_tokens(tokens, tiny_tokenizer(), MaskingSettings()), np.random.default_rng(0)
+    batches = masked_batches(tokens, np.arange(16), masker, EVERY, random, parts, torch.device("cpu"))
+    with torch.no_grad():
+        found = [update(batch) for batch in batches]
+    return {name: sum(float(each[name]) for each in found) for name in found[0]}
+
+
+def test_the_cut_into_parts_changes_no_term_beyond_rounding() -> None:
+    whole = update_of_words(layers=1, parts=1)
+    assert set(whole) == {"loss", *(term.name for term in TERMS)}
+    assert update_of_words(layers=1, parts=5) == pytest.approx(whole, rel=1e-5)
+
+
+def test_a_student_that_is_its_teacher_has_nothing_to_learn_from_it() -> None:
+    found = update_of_words(layers=2, parts=2)
+    for term in TERMS:
+        assert (found[term.name] == pytest.approx(0.0, abs=1e-5)) == term.asks_teacher, term.name
