@@ -142,7 +142,7 @@ def test_the_student_learns(first: Path) -> None:
 
 def test_scores_and_probes_run_from_before_the_first_step_to_the_last(first: Path) -> None:
     begin = events(first, "stage")[0]
-    assert begin["weights"] == {"soft": 5.0, "hard": 2.0, "cosine": 1.0}
+    assert {name: weight for name, weight in begin["weights"].items() if weight} == {"soft": 5, "hard": 2, "cosine": 1}
     assert 0.8 < begin["teacher_score"] <= 1.0 and 0.5 <= begin["majority"] < 0.7
     scores, probes = events(first, "score"), events(first, "probe")
     assert scores[0]["step"] == 0 and scores[-1]["step"] == 24 and len(scores) == student_stage.SCORES + 1
@@ -180,7 +180,7 @@ def test_every_preset_runs_and_records_only_the_terms_it_uses(first: Path, name:
     for step in events(folder, "step"):
         assert {"soft", "hard", "cosine"} & set(step) == set(used)
         assert step["loss"] == pytest.approx(sum(weight * step[term] for term, weight in used.items()), rel=1e-5)
-    assert events(folder, "stage")[0]["weights"] == weights
+    assert events(folder, "stage")[0]["weights"].items() >= weights.items()
     assert all("agreement" in score for score in events(folder, "score"))
 
 
