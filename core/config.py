@@ -100,9 +100,25 @@ class Settings(Section):
             return raw | {"probes": DEFAULT_PROBES["masked_words"]}
         return raw
 
+    @model_validator(mode="before")
+    @classmethod
+    def _weights_suit_the_objective(cls, raw: Any) -> Any:
+        given = raw.get("loss", {}) if isinstance(raw, dict) else None
+        if not isinstance(given, dict) or raw.get("objective") != "masked_words":
+            return raw
+        defaults = {term.name: term.weight.get("masked_words", 0.0) for term in TERMS}
+        return raw | {"loss": defaults | given}
+
     @model_validator(mode="after")
     def _data_is_named(self) -> Settings:
         check_data(self.data, self.objective)
+        return self
+
+    @model_validator(mode="after")
+    def _terms_suit_the_objective(self) -> Settings:
+        for term in self.loss.in_use():
+            if not term.suits(self.objective):
+                raise ValueError(f"loss.{term.name} says nothing where {self.objective} are learned; set it to 0")
         return self
 
     @model_validator(mode="after")

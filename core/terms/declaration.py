@@ -124,6 +124,10 @@ class Term:
     vocabulary: OverVocabulary | None = None
     formula: Callable[[Any, Options], float] | None = None
 
+    def suits(self, objective: Objective) -> bool:
+        """True if there is something of what this objective learns that the term can be computed of."""
+        return bool(self.states or (self.labels if objective == "labels" else self.vocabulary))
+
     @property
     def title(self) -> str:
         """Label and symbol: "Soft targets (L_ce)"."""

@@ -39,6 +39,8 @@ ONLY_FOR_OBJECTIVE: dict[tuple[str, str], Objective] = {
 LOSS_OPTIONS = [("loss", name) for term in TERMS for name in term.options]
 """What a term of the loss has besides its weight; each says itself where it means something."""
 
+TERM_OF = {term.name: term for term in TERMS}
+
 KEPT: dict[str, Any] = {"persist_state": "session"}
 """For every widget of the form: Streamlit would forget its value while another page is drawn."""
 
@@ -86,6 +88,8 @@ def matters(section: str, name: str) -> bool:
     place = (section, name)
     if ONLY_FOR_OBJECTIVE.get(place, st.session_state[OBJECTIVE]) != st.session_state[OBJECTIVE]:
         return False
+    if section == "loss" and name in TERM_OF:
+        return TERM_OF[name].suits(st.session_state[OBJECTIVE])
     if place in LOSS_OPTIONS:
         values = {option: value_of("loss", option) for _, option in LOSS_OPTIONS}
         return loss_option_matters(st.session_state[OBJECTIVE], values, name)

@@ -110,7 +110,7 @@ def _show_terms(terms: Sequence[Term]) -> None:
     left, right = st.columns(2)
     for term in terms:
         with left if term.asks_teacher else right:
-            form.field("loss", term.name)
+            form.field("loss", term.name, disabled=not term.suits(st.session_state[form.OBJECTIVE]))
     with right:
         for term in terms:
             _show_options(term, None)

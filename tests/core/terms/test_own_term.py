@@ -97,6 +97,22 @@ def test_the_terminal_takes_it_like_every_setting(folder: Path, tmp_path: Path) 
     assert done.returncode == 2 and "loss.likeness is 101; expected a number from 0 to 100." in done.stderr
 
 
+FOR_LABELS = LIKENESS.replace("states=likeness", "labels=likeness").replace(
+    '    needs=frozenset({"layers", "attention"}),\n', '    weight={"labels": 1.0},\n'
+)
+
+
+def test_a_term_for_labels_alone_is_refused_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "likeness.py").write_text(FOR_LABELS, encoding="utf-8")
+    done = program(tmp_path, "core", "config")
+    assert json.loads(done.stdout)["loss"]["likeness"] == 1.0, "its default where it says something"
+    done = program(tmp_path, "core", "config", "--objective", "masked_words")
+    assert json.loads(done.stdout)["loss"]["likeness"] == 0.0, "and none elsewhere"
+    done = program(tmp_path, "core", "config", "--objective", "masked_words", "--set", "loss.likeness=1")
+    assert done.returncode == 2
+    assert done.stderr == "loss.likeness says nothing where masked_words are learned; set it to 0.\n"
+
+
 def test_the_readmes_example_is_short() -> None:
     assert len(LIKENESS.splitlines()) <= 25
 
