@@ -36,6 +36,7 @@ from core.distill.loop import Lesson, Schedule, train
 from core.distill.session import Session
 from core.distill.silence import Silence
 from core.models.in_memory import on_device
+from core.models.saved import save_model
 from core.settings_file import override
 
 BATCH, CLIP = 32, 5.0
@@ -58,6 +59,8 @@ def main(examples: int, rounds: int) -> None:
             for kind, compute in computes.items():
                 kept = Path(home) / f"{kind}-{number}"
                 own = copy.deepcopy(student)
+                # What it says is kept by the hash of its weights.
+                save_model(teacher, objectives[kind].tokenizer, kept / "model")
                 began = time.perf_counter()
                 lesson = objectives[kind].student_lesson(own, {}, teacher, kept)
                 _note(seconds, f"asking the teacher once, {kind}", began)
