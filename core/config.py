@@ -122,6 +122,12 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _copies_have_answers(self) -> Settings:
+        if self.training.copies and self.objective != "labels":
+            raise ValueError("training.copies is for labels; masked words are hidden anew in each epoch. Set it to 0")
+        return self
+
+    @model_validator(mode="after")
     def _student_fits_teacher(self) -> Settings:
         if self.teacher.source == "folder" and not self.teacher.path.strip():
             raise ValueError("teacher.path is empty; name the folder that holds the model")

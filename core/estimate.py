@@ -93,7 +93,7 @@ def plan(settings: Settings) -> Plan:
     student = student_shape(outline, settings.student, settings.objective)
     kept = _is_kept(settings)
     teacher_steps = 0 if kept else settings.teacher.epochs * -(-texts.train // settings.teacher.batch_size)
-    student_steps = settings.training.epochs * -(-texts.train // settings.training.batch_size)
+    student_steps = settings.training.epochs * -(-_read_by_student(settings, texts) // settings.training.batch_size)
     seconds = _seconds(settings, texts, _Costs(settings, teacher, student), (teacher_steps, student_steps), kept)
     pace = pace_here(settings.training, settings.objective)
     seconds *= pace.times
@@ -110,6 +110,11 @@ def learn(settings: Settings, predicted: Plan, results: dict[str, Any]) -> None:
     remember_pace(settings.training, settings.objective, Here(computed["device"], computed["precision"]), times)
 
 
+def _read_by_student(settings: Settings, texts: TextOutline) -> int:
+    """Examples in one of its epochs, changed copies included."""
+    return texts.train * (1 + settings.training.copies)
+
+
 def _is_kept(settings: Settings) -> bool:
     try:
         return teacher_model(teacher_key(settings)).exists()
@@ -120,13 +125,14 @@ def _is_kept(settings: Settings) -> bool:
 def _seconds(settings: Settings, texts: TextOutline, costs: _Costs, steps: tuple[int, int], kept: bool) -> float:
     """Of the whole run on the reference machine: both stages, the scores on the way and the last one."""
     train, validation, test = (count * texts.pieces for count in (texts.train, texts.validation, texts.test))
+    told = _read_by_student(settings, texts) * texts.pieces
     seconds = START_S + costs.answer(costs.teacher, validation + test)
     if not kept:
         seconds += costs.train_teacher(settings.teacher.epochs * train, steps[0])
         seconds += costs.answer(costs.teacher, TEACHER_SCORES * validation)
         if settings.objective == "labels" and settings.loss.asks_teacher():
-            seconds += costs.answer(costs.teacher, train)
-    seconds += costs.train_student(settings.training.epochs * train, steps[1])
+            seconds += costs.answer(costs.teacher, told)
+    seconds += costs.train_student(settings.training.epochs * told, steps[1])
     return seconds + costs.answer(costs.student, STUDENT_SCORES * validation + test)
 
 

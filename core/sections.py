@@ -336,6 +336,16 @@ class TrainingSettings(Section):
         description="Texts per update: the effective batch, since every batch is one update.",
         json_schema_extra={"unit": "texts"},
     )
+    copies: int = Field(
+        0,
+        ge=0,
+        le=10,
+        title="Changed copies",
+        description="How often each text is also read with words left out, moved or taken from another text. What is "
+        "true of such a copy nobody knows, so only the teacher's answer to it is learned. A control, which has no "
+        "teacher, reads the text itself as often instead.",
+        json_schema_extra={"unit": "of each text"},
+    )
     accumulation: int = Field(
         1,
         ge=1,

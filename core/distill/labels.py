@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from core.data.copies import repeated, with_copies
 from core.data.labelled import Part, load_labelled, majority_share
 from core.data.token_cache import kept_tokens, texts_digest, tokenizer_digest
 from core.data.tokens import Batch, Tokens, cut_by_length, tokenise
@@ -51,7 +52,7 @@ class Labels:
         settings = session.settings
         data = load_labelled(settings.data)
         self._session = session
-        self._names = data.label_names
+        self._names, self._train = data.label_names, data.train
         self.tokenizer: PreTrainedTokenizerBase = teacher_tokenizer(settings.teacher)
         parts = {"train": data.train, "validation": data.validation, "test": data.test}
         self._parts = {
@@ -72,7 +73,7 @@ class Labels:
 
     def teacher_lesson(self, teacher: PreTrainedModel) -> Lesson:
         """Plain fine-tuning on the labels."""
-        return self._lesson(teacher, partial(fine_tuning_terms, teacher))
+        return self._lesson(self._parts["train"], teacher, partial(fine_tuning_terms, teacher))
 
     def new_student(self, teacher: PreTrainedModel) -> PreTrainedModel:
         """A student with a head for these labels."""
@@ -84,11 +85,23 @@ class Labels:
     ) -> Lesson:
         """What the teacher says is kept, so that it need not be asked again; the labels are the data's."""
         session, settings = self._session, self._session.settings
-        asked = Asked(teacher, saved_sha256(kept / "model"), self._parts["train"], False, session.compute)
+        read = self._read_by_student()
+        asked = Asked(teacher, saved_sha256(kept / "model"), read, False, session.compute)
         ready = label_teacher(asked, kept, session.recorder, settings.loss)
         layer_map = settings.student.layer_map(teacher.config.num_hidden_layers)
         update = LabelUpdate(student, maps, ready, settings.loss, layer_map)
-        return self._lesson(update.learner, update)
+        return self._lesson(read, update.learner, update)
+
+    def _read_by_student(self) -> Tokens:
+        """The training texts and their changed copies; a control reads the texts themselves as often."""
+        settings, tokens = self._session.settings, self._parts["train"]
+        if settings.training.copies == 0:
+            return tokens
+        if settings.loss.asks_teacher():
+            part = with_copies(self._train, settings.training.copies, settings.training.seed)
+        else:
+            part = repeated(self._train, 1 + settings.training.copies)
+        return label_tokens(part, self.tokenizer, settings.data.max_tokens)
 
     def count(self, part: HeldOut) -> int:
         """Examples in a part."""
@@ -122,9 +135,9 @@ class Labels:
         rows = probabilities(answers) if self._names else answers
         return [[round(value, 4) for value in row] for row in rows.tolist()]
 
-    def _lesson(self, learner: nn.Module, terms: Callable[[LabelBatch], dict[str, Tensor]]) -> Lesson:
+    def _lesson(self, read: Tokens, learner: nn.Module, terms: Callable[[LabelBatch], dict[str, Tensor]]) -> Lesson:
         parts, device = self._session.settings.training.accumulation, self._session.compute.device
-        return label_lesson(self._parts["train"], learner, terms, device, parts)
+        return label_lesson(read, learner, terms, device, parts)
 
 
 def label_lesson(

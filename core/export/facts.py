@@ -108,6 +108,8 @@ def recipe(settings: Settings) -> list[Group]:
         "masking": (),
         "training": ("epochs", "batch_size", "learning_rate", "warmup", "seed"),
     }
+    if settings.training.copies:
+        chosen["training"] += ("copies",)
     if settings.objective == "masked_words":
         chosen["masking"] = ("share", "rarity", "whole_words")
     groups = [

@@ -54,8 +54,9 @@ class View(Protocol):
 class Seen:
     """One part of an update as a term sees it, and how much the whole update holds.
 
-    `lengths` are the word pieces of each example. `labels` (B,) are classes, or scores where `are_scores`. A term is a
-    sum over the part divided by `examples` or `words` of the whole update, so that parts add up however it was cut.
+    `lengths` are the word pieces of each example. `labels` (B,) are classes, or scores where `are_scores`; −1 or NaN
+    where nobody knows what is true, as of a changed copy. A term is a sum over the part divided by `examples` or
+    `words` of the whole update, so that parts add up however it was cut.
     """
 
     student: View

@@ -11,20 +11,28 @@ if TYPE_CHECKING:
 
 
 def hard_target_loss(student_logits: Tensor, labels: Tensor, count: int | None = None) -> Tensor:
-    """Cross-entropy with the true labels, at temperature 1. Shapes (N, C) and (N,) to (). Nats."""
+    """Cross-entropy with the true labels, at temperature 1. Shapes (N, C) and (N,) to (). Nats.
+
+    A label of −1 is not known and adds nothing.
+    """
     import torch.nn.functional as F
 
     from core.terms._arithmetic import count_of, fp32
 
-    return F.cross_entropy(fp32(student_logits), labels, reduction="sum") / count_of(student_logits, count)
+    total = F.cross_entropy(fp32(student_logits), labels, ignore_index=-1, reduction="sum")
+    return total / count_of(student_logits, count)
 
 
 def supervised_loss(logits: Tensor, labels: Tensor, count: int | None = None) -> Tensor:
-    """A task from its labels alone: cross-entropy of classes; of scores, logits (N, 1), the squared error."""
-    from core.terms._arithmetic import squared_error_loss
+    """A task from its labels alone: cross-entropy of classes; of scores, logits (N, 1), the squared error.
+
+    A class of −1 and a score of NaN are not known and add nothing.
+    """
+    from core.terms._arithmetic import fp32, squared_error_loss
 
     if labels.is_floating_point():
-        return squared_error_loss(logits[:, 0], labels, count)
+        scores = fp32(logits[:, 0])
+        return squared_error_loss(scores, labels.where(~labels.isnan(), scores.detach()), count)
     return hard_target_loss(logits, labels, count)
 
 
@@ -49,9 +57,10 @@ def _formula(seen: Any, options: Options) -> float:
     import numpy as np
 
     if seen.are_scores:
-        return float(((seen.student.logits[:, 0] - seen.labels) ** 2).sum() / seen.examples)
+        return float(np.nansum((seen.student.logits[:, 0] - seen.labels) ** 2) / seen.examples)
     pairs = zip(seen.student.logits, seen.labels, strict=True)
-    return float(sum(np.log(np.exp(own).sum()) - own[label] for own, label in pairs) / seen.examples)
+    known = (np.log(np.exp(own).sum()) - own[label] for own, label in pairs if label >= 0)
+    return float(sum(known) / seen.examples)
 
 
 TERM = Term(

@@ -32,6 +32,7 @@ ONLY_FOR_SOURCES: dict[tuple[str, str], tuple[str, ...]] = {
 ONLY_FOR_OBJECTIVE: dict[tuple[str, str], Objective] = {
     ("data", "label_column"): "labels",
     ("data", "label_kind"): "labels",
+    ("training", "copies"): "labels",
     **{("masking", name): "masked_words" for name in SECTIONS["masking"].model_fields},
 }
 """Fields that mean something only where this is learned."""

@@ -15,6 +15,7 @@ from core.terms import TERMS
 from core.terms.declaration import Term
 from pages.ui import form
 from pages.ui.complaints import has_been_wrong, show_problems
+from pages.ui.copies import show_copies
 from pages.ui.draft import Draft
 from pages.ui.materials import show_data, show_teacher
 from pages.ui.stacks import show_layer_map
@@ -68,8 +69,10 @@ def show_recipe(draft: Draft) -> None:
     with st.expander("Training", expanded=has_been_wrong(draft, "training")):
         form.fields_in_columns("training", ("epochs", "batch_size", "learning_rate", "seed"))
         form.fields_in_columns("training", ("device", "precision", "threads", "compile"))
-        form.fields_in_columns("training", ("warmup", "checkpoint_every", "accumulation"))
+        copies = ("copies",) if form.matters("training", "copies") else ()
+        form.fields_in_columns("training", ("warmup", "checkpoint_every", "accumulation", *copies))
         show_problems(draft, "training")
+        show_copies(draft.settings)
     with st.expander("Sentences to watch, and a name for the run", expanded=has_been_wrong(draft, "probes", "name")):
         _show_probes(draft)
 
@@ -229,10 +232,12 @@ def describe(settings: Settings) -> str:
 def in_short(settings: Settings) -> str:
     """The recipe without its data. It may hold the teacher's file name: foreign text."""
     layers, epochs = settings.student.layers, settings.training.epochs
+    copies = settings.training.copies
     teaching = "no teacher (control)" if is_control(settings.loss) else _loss_in_words(settings.loss)
     return (
         f"teacher {_teacher_in_words(settings.teacher)}; {layers} {plural('layer', layers)}"
         f"{_start_in_words(settings)}; {teaching}; {epochs} {plural('epoch', epochs)}"
+        f"{f' with {copies} changed ' + ('copy' if copies == 1 else 'copies') if copies else ''}"
     )
 
 

@@ -94,6 +94,7 @@ BAD_FIELDS: list[tuple[str, Any, str]] = [
         ("training.accumulation", value, "expected a whole number from 1 to 256")
         for value in (0, -1, 257, 10**9, 2.0, "2", None)
     ],
+    *[("training.copies", value, "expected a whole number from 0 to 10") for value in (-1, 11, 10**9, 1.0, "2", None)],
     *[
         (f"{section}.{name}", value, f"is {json.dumps(value)}; expected true or false")
         for section, name in (("training", "compile"), ("masking", "whole_words"))

@@ -539,6 +539,25 @@ def test_layers_left_open_in_a_file_are_spread_over_the_teacher(home, bert):
     assert widget(at, "student", "layers").value == 3 and widget(at, "student", "teacher_layers").value == [0, 4, 7]
 
 
+def test_changed_copies_are_shown_before_they_are_learned(home):
+    at = open_page(DISTIL)
+    assert not at.toggle
+    choose(at, "training", "copies", 2)
+    at.toggle(key="form-show-copies").set_value(True).run()
+    shown = at.table[0].value.reset_index()
+    assert list(shown.columns) == ["A text", "Its first copy"] and len(shown) == 3
+    assert all(shown["A text"] != shown["Its first copy"])
+    press(at, "Start")
+    assert "with 2 changed copies" in describe(runs.read_settings(made_runs()[0]))
+
+
+def test_masked_words_have_no_copies_and_what_was_left_in_the_field_is_not_used(home):
+    at = choose_objective(choose(open_page(DISTIL), "training", "copies", 2), "masked_words")
+    assert not at.error and not [each for each in at.number_input if each.key == "form.training.copies"]
+    press(at, "Start")
+    assert runs.read_settings(made_runs()[0]).training.copies == 0
+
+
 def test_a_run_whose_teacher_has_gone_comes_back_with_its_layers(home, tmp_path):
     teacher = {"source": "folder", "path": str(tmp_path / "gone")}
     settings = parse_settings({"teacher": teacher, "student": {"layers": 12}})

@@ -144,6 +144,38 @@ def test_a_batch_in_parts_learns_the_same_but_for_dropout(world: Path) -> None:
     assert runs.read_results(folder)["student"]["score"] > 0.8
 
 
+def test_changed_copies_are_read_as_well_and_a_broken_run_reads_the_same_ones(world: Path) -> None:
+    from core.runs.resume import request_resume
+    from tests.fixtures.broken_runs import outcome, stop_after_update
+
+    copies = ("training.copies=2", "loss.layers=1", "training.accumulation=2")
+    finished("copies-teacher", *copies)
+    whole = finished("copies-whole", *copies)
+    steps = [len(events(folder, "step")) for folder in (finished("no-copies"), whole)]
+    assert steps[1] == 3 * steps[0]
+    with stop_after_update(9):
+        broken = run_once("copies-broken", *copies)
+    request_resume(broken)
+    carry_out(broken)
+    assert outcome(broken) == outcome(whole)
+
+
+def test_a_control_has_nobody_to_label_copies_and_reads_the_texts_as_often(world: Path) -> None:
+    alone = ("loss.soft=0", "loss.cosine=0", "loss.hard=1")
+    once, thrice = finished("alone", *alone), finished("alone-thrice", *alone, "training.copies=2")
+    steps = [events(folder, "step") for folder in (once, thrice)]
+    assert len(steps[1]) == 3 * len(steps[0])
+    assert steps[1][-1]["hard"] < 0.5, "every text that it reads has a label"
+
+
+def test_copies_of_scores_have_a_score_of_the_teacher_only(world: Path) -> None:
+    rows = [(text, f"{mood(text) + 0.25:.2f}") for text, _ in reviews()]
+    path = write_csv(world / "copied-scores.csv", ("text", "label"), rows)
+    folder = finished("copied-scores", f"data.path={path}", "teacher.epochs=12", "training.copies=1")
+    assert runs.read_results(folder)["student"]["score"] > 0.5
+    assert all(np.isfinite(step["hard"]) for step in events(folder, "step"))
+
+
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on processors")
 def test_a_compiled_student_learns_the_same(world: Path) -> None:
     """Without dropout, which compiled code draws in its own way; and the saved student must not know of it."""

@@ -73,7 +73,7 @@ class Numbers:
         self.are_scores = np.issubdtype(np.asarray(seen.labels).dtype, np.floating)
 
 
-def case(moved: str, scores: bool = False) -> Case:
+def case(moved: str, scores: bool = False, unknown: bool = False) -> Case:
     random, words, examples = np.random.default_rng(3), int(LENGTHS.sum()), len(LENGTHS)
     shapes = {
         "logits": (examples, 1 if scores else CLASSES),
@@ -83,6 +83,8 @@ def case(moved: str, scores: bool = False) -> Case:
     }
     both = [Made(**{name: 1.5 * random.standard_normal(shape) for name, shape in shapes.items()}) for _ in range(2)]
     labels = random.standard_normal(examples) if scores else random.integers(CLASSES, size=examples)
+    if unknown:
+        labels[0] = np.nan if scores else -1
     return Case(both[0], both[1], labels, moved)
 
 
@@ -123,6 +125,19 @@ def test_value_and_slope_are_the_formulas(term: Term, kind: str) -> None:
     assert float(value) == pytest.approx(formula(term, made, start), rel=1e-9)
     slope = slope_of_block(term, made, leaf.detach()) if kind == "vocabulary" else torch.autograd.grad(value, leaf)[0]
     np.testing.assert_allclose(slope.numpy(), by_steps(term, made, start), rtol=1e-4, atol=1e-8)
+
+
+@pytest.mark.parametrize("scores", [False, True], ids=["classes", "scores"])
+@pytest.mark.parametrize("term", [term for term in TERMS if term.labels], ids=lambda term: term.name)
+def test_what_nobody_knows_adds_nothing(term: Term, scores: bool) -> None:
+    made, all_known = case("logits", scores, unknown=True), case("logits", scores)
+    leaf = torch.from_numpy(made.student.logits.copy()).requires_grad_()
+    value = value_of(term, "scores" if scores else "classes", made, leaf)
+    slope = torch.autograd.grad(value, leaf)[0].numpy()
+    assert value.item() == pytest.approx(formula(term, made, made.student.logits), rel=1e-9)
+    np.testing.assert_allclose(slope, by_steps(term, made, made.student.logits), rtol=1e-4, atol=1e-8)
+    assert (slope[0] == 0).all() != term.asks_teacher, "what the teacher answers to it is learned"
+    assert (value.item() == pytest.approx(formula(term, all_known, made.student.logits))) == term.asks_teacher
 
 
 def formula(term: Term, made: Case, student: np.ndarray) -> float:
