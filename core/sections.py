@@ -344,7 +344,7 @@ class TrainingSettings(Section):
         description="How often each text is also read with words left out, moved or taken from another text. What is "
         "true of such a copy nobody knows, so only the teacher's answer to it is learned. A control, which has no "
         "teacher, reads the text itself as often instead.",
-        json_schema_extra={"unit": "of each text"},
+        json_schema_extra={"unit": "of each text", "before": 0},
     )
     accumulation: int = Field(
         1,

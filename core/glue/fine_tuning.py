@@ -26,7 +26,6 @@ from core.distill.recorder import Recorder, Stage
 from core.distill.teacher_outputs import Asked
 from core.glue.entrants import Entrant
 from core.glue.settings import GlueSettings
-from core.glue.tasks import TaskTexts
 from core.models.families import family_of
 from core.models.folder import saved_sha256
 from core.models.in_memory import on_device
@@ -38,6 +37,9 @@ from core.sections import LossSettings, TeacherSettings, spread_layers
 
 AGAIN = LossSettings()
 """The loss of a second distillation: the paper's 5/2/1 at temperature 2."""
+
+EVERY_LAYER = LossSettings(layers=3.0, soft=1.0, hard=1.0, cosine=0.0)
+"""The same with every layer compared: the mean over the layers, as large as both kinds of answers together."""
 
 
 @dataclass(frozen=True)
@@ -93,24 +95,31 @@ def new_learner(entrant: Entrant, label_names: Sequence[str], longest: int, comp
     return Learner(on_device(model, compute.device), tokenizer, longest, compute)
 
 
-def fine_tune(learner: Learner, texts: TaskTexts, course: Course) -> None:
+def again_loss(settings: GlueSettings) -> LossSettings:
+    """The loss of a job's second distillation."""
+    return EVERY_LAYER if settings.every_layer else AGAIN
+
+
+def fine_tune(learner: Learner, train: Part, course: Course) -> None:
     """Learn the task from its labels. Raises StopRequested, leaving a checkpoint."""
     terms = partial(fine_tuning_terms, learner.model)
-    course.take(label_lesson(learner.tokens(texts.train), learner.model, terms, course.compute.device))
+    course.take(label_lesson(learner.tokens(train), learner.model, terms, course.compute.device))
 
 
-def distil_again(learner: Learner, teacher: PreTrainedModel, kept: Path, texts: TaskTexts, course: Course) -> None:
+def distil_again(
+    learner: Learner, teacher: PreTrainedModel, kept: Path, train: Part, course: Course, loss: LossSettings
+) -> None:
     """Learn the task from its labels and from a teacher that has learned it; what it says is kept in `kept`.
 
     Teacher and student must cut texts into the same word pieces. Raises StopRequested, leaving a checkpoint.
     """
-    tokens, student = learner.tokens(texts.train), learner.model
+    tokens, student = learner.tokens(train), learner.model
     asked = Asked(teacher, saved_sha256(kept / "model"), tokens, False, course.compute)
-    ready = label_teacher(asked, kept, course.recorder, AGAIN)
+    ready = label_teacher(asked, kept, course.recorder, loss)
     depth, device = student.config.num_hidden_layers, course.compute.device
-    maps = state_maps(student, teacher, depth if "layers" in AGAIN.needs() else 0, course.schedule.seed)
+    maps = state_maps(student, teacher, depth if "layers" in loss.needs() else 0, course.schedule.seed)
     layer_map = spread_layers(depth, teacher.config.num_hidden_layers)
-    update = LabelUpdate(student, {name: each.to(device) for name, each in maps.items()}, ready, AGAIN, layer_map)
+    update = LabelUpdate(student, {name: each.to(device) for name, each in maps.items()}, ready, loss, layer_map)
     course.take(label_lesson(tokens, update.learner, update, device))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from core.data.copies import repeated, with_copies
 from core.data.part import Part
 from core.data.token_cache import tokenizer_digest
 from core.distill.checkpoint import Keeper
@@ -16,7 +17,7 @@ from core.distill.job import versions
 from core.distill.recorder import Stage
 from core.errors import DistilleryError
 from core.glue.entrants import Entrant
-from core.glue.fine_tuning import AGAIN, Course, Learner, distil_again, fine_tune, new_learner, schedule_of
+from core.glue.fine_tuning import Course, Learner, again_loss, distil_again, fine_tune, new_learner, schedule_of
 from core.glue.metrics import TaskScore, majority_score, score_task
 from core.glue.plan import Plan, PlannedCell
 from core.glue.recorder import CellRecorder, JobRecorder
@@ -65,7 +66,10 @@ class Setting:
         fields = {"epochs", "batch_size", "learning_rate", "warmup", "max_examples"}
         recipe = self.settings.model_dump(mode="json", include=fields) | common
         if self.cell.way == "distilled again":
-            recipe |= {"teacher": self.plan.teacher_of(self.cell).model, "loss": AGAIN.model_dump(mode="json")}
+            loss = again_loss(self.settings)
+            recipe |= {"teacher": self.plan.teacher_of(self.cell).model, "loss": loss.model_dump(mode="json")}
+        if (readings := self.settings.readings(self.cell.role)) > 1:
+            recipe["readings"] = readings
         return recipe
 
     def keeper(self, texts: TaskTexts, recorder: CellRecorder) -> Keeper:
@@ -96,7 +100,7 @@ def learn(setting: Setting, recorder: JobRecorder) -> Measured:
         _learn_from_teacher(setting, learner, texts, course)
     else:
         told.say_epoch(0)
-        fine_tune(learner, texts, course)
+        fine_tune(learner, repeated(texts.train, settings.readings(cell.role)), course)
     _keep_for_students(setting, learner)
     told.say_epoch(cell.steps)
     return _scored(texts, learner, recorder, len(texts.train))
@@ -124,7 +128,8 @@ def _learn_from_teacher(setting: Setting, learner: Learner, texts: TaskTexts, co
     recorder = course.recorder
     recorder.preparing(f"{setting.what}: asking {planned.title}.")
     teacher = on_device(teacher.requires_grad_(False), course.compute.device)
-    distil_again(learner, teacher, kept, texts, course)
+    train = with_copies(texts.train, setting.settings.copies, setting.cell.seed)
+    distil_again(learner, teacher, kept, train, course, again_loss(setting.settings))
 
 
 def _keep_for_students(setting: Setting, learner: Learner) -> None:

@@ -40,10 +40,11 @@ def work_of(settings: GlueSettings, model: Entrant, task: str, train: int, score
     """
     epochs = 0 if settings.way == "zero-shot" else settings.epochs
     drawn = min(settings.max_examples or train, train)
-    updates = epochs * -(-drawn // settings.batch_size)
+    read = drawn * settings.readings(model.role)
+    updates = epochs * -(-read // settings.batch_size)
     pieces = pieces_of(task, settings.max_tokens)
     # A backward pass costs two forward passes; then every parameter is updated.
-    seconds = 2 * model.shape.encoder_parameters * pieces * (3 * epochs * drawn + scored) / FLOPS_PER_S
+    seconds = 2 * model.shape.encoder_parameters * pieces * (3 * epochs * read + scored) / FLOPS_PER_S
     return updates, seconds + updates * model.shape.parameters * SECONDS_PER_PARAMETER
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from core.glue.cells import Role
 from core.sections import LONGEST_PATH, GlueSource, GlueTask, Section, TeacherSettings
 from core.settings_file import SettingsError, parse_as
 
@@ -104,6 +105,23 @@ class GlueSettings(Section):
         description="A student learns each task not from its labels alone but also from the first teacher of this "
         "job after that has learned the task: the paper's second distillation.",
     )
+    every_layer: bool = Field(
+        False,
+        title="Match every layer",
+        description="When a student is distilled again, each of its layers is compared with the teacher's layer that "
+        "it stands for, beside the answers (weights 3 for the layers, 1 for soft, 1 for hard targets).",
+        json_schema_extra={"before": False},
+    )
+    copies: int = Field(
+        0,
+        ge=0,
+        le=10,
+        title="Changed copies",
+        description="When a student is distilled again, how often it also reads each text with words left out, moved "
+        "or taken from another text; only the teacher's answer to such a copy is learned. A control reads the texts "
+        "themselves as often.",
+        json_schema_extra={"unit": "of each text", "before": 0},
+    )
     timing: bool = Field(
         False,
         title="Measure size and speed",
@@ -124,9 +142,16 @@ class GlueSettings(Section):
             raise ValueError("second_distillation needs a teacher; add one to the models")
         if self.second_distillation and self.way == "zero-shot":
             raise ValueError("second_distillation is on, but zero-shot means learning nothing; switch one of them off")
+        for name in ("copies", "every_layer"):
+            if getattr(self, name) and not self.second_distillation:
+                raise ValueError(f"{name} is for students that are distilled again; switch second_distillation on")
         if len(set(self.tasks)) < len(self.tasks):
             raise ValueError("tasks holds a task twice; choose each once")
         return self
+
+    def readings(self, role: Role) -> int:
+        """How often in an epoch a model of this role reads each text, changed copies included."""
+        return 1 if role == "teacher" else 1 + self.copies
 
 
 def parse_glue(raw: Any) -> GlueSettings:

@@ -73,6 +73,8 @@ def settings_of_form() -> GlueSettings:
     if raw["way"] == "zero-shot":
         # What it would have been is kept in the form; nothing is learned, so it cannot be meant.
         raw |= {"second_distillation": False, "seeds": 1}
+    if not raw["second_distillation"]:
+        raw |= {"copies": 0, "every_layer": False}
     if not raw["tasks"]:
         raise SettingsError({"tasks": "“Tasks” is empty; choose at least one."})
     if not raw["models"]:

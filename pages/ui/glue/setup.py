@@ -184,9 +184,14 @@ def _show_recipe() -> None:
         for column, name in zip(st.columns(4, vertical_alignment="bottom"), names, strict=True):
             with column:
                 fields.number(name, disabled=asks and name not in ("max_tokens", "threads"))
-    again, timing, named = st.columns([1, 1, 2], vertical_alignment="center")
+    again, layers, copies, timing, named = st.columns([1, 1, 1, 1, 1], vertical_alignment="bottom")
     with again:
         fields.tick("second_distillation", disabled=asks)
+    alone = asks or not fields.value_of("second_distillation")
+    with layers:
+        fields.tick("every_layer", disabled=alone)
+    with copies:
+        fields.number("copies", disabled=alone)
     with timing:
         fields.tick("timing")
     with named:

@@ -298,6 +298,23 @@ def test_students_learn_again_from_the_teacher_and_a_control_does_not(again: Pat
     assert not (again / "teachers").exists()
 
 
+def test_copies_and_every_layer_are_for_the_student_and_the_control_reads_as_much() -> None:
+    models = (StudentModel(run="one"), StudentModel(run="control"), teacher())
+    fields = {"tasks": ("MRPC",), "models": models, "max_examples": 100, "second_distillation": True}
+    fields |= {"copies": 2, "every_layer": True}
+    folder = job("copies", **fields)
+    while carry_out(folder, stop_at_call(30)) == "stopped":
+        request_resume(folder)
+    steps = {planned.role: planned.steps for planned in read_plan(folder).cells}
+    assert steps["student"] == steps["control"] > 2 * steps["teacher"]
+    found = {one.role: one.recipe for one in read_cells(folder)}
+    assert found["student"]["readings"] == found["control"]["readings"] == 3 and "readings" not in found["teacher"]
+    assert found["student"]["loss"]["layers"] == 3.0 and "loss" not in found["control"]
+    events, _ = read_events(folder / "metrics.jsonl")
+    assert sum("layers" in event for event in events) == steps["student"]
+    assert scores_of(folder) == scores_of(finished("copies-whole", **fields))
+
+
 def test_a_teacher_that_got_lost_learns_again() -> None:
     folder = job("lost", tasks=("MRPC",), second_distillation=True)
     with watched_answers():
@@ -437,6 +454,8 @@ def test_a_wrong_file_is_named_with_its_line_before_any_model_learns(tmp_path: P
         ({"seeds": 6}, "seeds is 6; expected a whole number from 1 to 5"),
         ({"second_distillation": True, "models": (StudentModel(run="one"),)}, "needs a teacher"),
         ({"second_distillation": True, "way": "zero-shot"}, "switch one of them off"),
+        ({"copies": 2}, "opies is for students that are distilled again; switch second_distillation on"),
+        ({"every_layer": True}, "very_layer is for students that are distilled again"),
         ({"path": ""}, "ath is empty"),
     ],
 )
