@@ -49,6 +49,12 @@ CONTROL = "No teacher (control)"
 WEIGHT_PRESETS = _weight_presets()
 """Loss weights by name of the mixture: the paper's own, its ablations, and the control that every claim needs."""
 
+EVERY_LAYER = "Every layer"
+TASK_WEIGHTS = {term.name: term.task_weight for term in TERMS}
+TASK_TRAINING: dict[str, int | float] = {"copies": 2, "epochs": 4, "learning_rate": 3e-4, "warmup": 0.1}
+"""The recipe for a task of one's own (`benchmarks/students.md` has what it was worth): each layer is compared, and the
+teacher labels two changed copies of each text. A small student bears a larger learning rate than its teacher."""
+
 Probe = str
 DEFAULT_PROBES: dict[Objective, tuple[Probe, ...]] = {
     "labels": (

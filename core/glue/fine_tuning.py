@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from core.config import TASK_WEIGHTS
 from core.data.part import Part
 from core.data.tokens import Tokens
 from core.distill.checkpoint import Keeper
@@ -38,7 +39,7 @@ from core.sections import LossSettings, TeacherSettings, spread_layers
 AGAIN = LossSettings()
 """The loss of a second distillation: the paper's 5/2/1 at temperature 2."""
 
-EVERY_LAYER = LossSettings(layers=3.0, soft=1.0, hard=1.0, cosine=0.0)
+EVERY_LAYER = LossSettings(**TASK_WEIGHTS)
 """The same with every layer compared: the mean over the layers, as large as both kinds of answers together."""
 
 

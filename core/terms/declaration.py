@@ -98,8 +98,9 @@ class Term:
     """One way of learning: loss = Σ weight · term.
 
     `label` and `symbol` name it for people, `help` says what it does, `in_short` what it is in three words. `weight` is
-    its default by objective, 0 where none is named; `paper_weight` what the paper gives it. `options` are settings of
-    its own: type and pydantic `Field`, whose extra "objective" and "only_if" say where they mean something.
+    its default by objective, 0 where none is named; `paper_weight` what the paper gives it, `task_weight`
+    what it has in the recipe that matches every layer on a task. `options` are settings of its own: type and pydantic
+    `Field`, whose extra "objective" and "only_if" say where they mean something.
 
     `asks_teacher` is False for what is learned from the texts themselves. `needs` are the states it compares; of those
     `states(seen, options)` makes its value. `labels(seen, options)` makes it of the answers to labels, and
@@ -118,6 +119,7 @@ class Term:
     in_short: str = ""
     asks_teacher: bool = True
     paper_weight: float = 0.0
+    task_weight: float = 0.0
     options: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     needs: frozenset[Need] = frozenset()
     states: Callable[[Seen, Options], Tensor] | None = None

@@ -74,6 +74,7 @@ TERM = Term(
     weight={"labels": 2.0, "masked_words": 2.0},
     asks_teacher=False,
     paper_weight=2.0,
+    task_weight=1.0,
     labels=_labels,
     vocabulary=OverVocabulary(cross_entropy_of),
     formula=_formula,

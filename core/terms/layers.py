@@ -38,6 +38,7 @@ TERM = Term(
     help="How strongly each of the student's layers points the same way as the teacher's layer that it stands for: "
     "1 − cos of the hidden states, averaged over all words and layers.",
     in_short="think alike at every step",
+    task_weight=3.0,
     needs=frozenset({"layers"}),
     states=_states,
     formula=_formula,

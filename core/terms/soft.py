@@ -110,6 +110,7 @@ TERM = Term(
     unit="nats",
     weight={"labels": 5.0, "masked_words": 5.0},
     paper_weight=5.0,
+    task_weight=1.0,
     options={
         "temperature": (
             float,

@@ -7,7 +7,19 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.config import DEPTH_OF_TEACHER, WEIGHT_PRESETS, Objective, Settings, extra, is_control, starting_point, title
+from core.config import (
+    DEPTH_OF_TEACHER,
+    EVERY_LAYER,
+    TASK_TRAINING,
+    TASK_WEIGHTS,
+    WEIGHT_PRESETS,
+    Objective,
+    Settings,
+    extra,
+    is_control,
+    starting_point,
+    title,
+)
 from core.models.outline import TeacherOutline, why_not
 from core.numbers import plural
 from core.sections import DataSettings, LossSettings, TeacherSettings, spread_layers
@@ -21,6 +33,7 @@ from pages.ui.materials import show_data, show_teacher
 from pages.ui.stacks import show_layer_map
 
 PRESET = "form-preset"
+PRESETS = WEIGHT_PRESETS | {EVERY_LAYER: TASK_WEIGHTS}
 MADE_RANDOM = "form-width-made-random"
 
 OBJECTIVES: dict[Objective, str] = {
@@ -86,16 +99,19 @@ def _start_over() -> None:
 def _show_loss(draft: Draft) -> None:
     st.subheader("How it learns")
     weights = {term.name: form.value_of("loss", term.name) for term in TERMS}
-    st.session_state[PRESET] = next((name for name, preset in WEIGHT_PRESETS.items() if preset == weights), None)
+    st.session_state[PRESET] = next((name for name, preset in PRESETS.items() if preset == weights), None)
     st.pills(
         "Recipe",
-        list(WEIGHT_PRESETS),
+        list(PRESETS),
         key=PRESET,
         on_change=_use_preset,
         wrap=True,
         help="Mixtures of the ways of learning. The released DistilBERT was trained with 5/2/1. Leaving one out "
-        "shows what it is good for; the control learns without any teacher.",
+        "shows what it is good for; the control learns without any teacher. “Every layer” compares each layer of the "
+        "student with the teacher's, which keeps most where the texts are few.",
     )
+    if st.session_state[PRESET] == EVERY_LAYER:
+        _offer_task_training()
     _show_terms([term for term in TERMS if term.paper_weight])
     if further := [term for term in TERMS if not term.paper_weight]:
         in_use = any(form.value_of("loss", term.name) for term in further)
@@ -128,8 +144,28 @@ def _show_options(term: Term, objective: Objective | None) -> None:
             form.field("loss", name, disabled=not form.value_of("loss", term.name))
 
 
+def _offer_task_training() -> None:
+    """The rest of this recipe, which is no weight: in one click, and only where it is not chosen already."""
+    fields = [name for name in TASK_TRAINING if form.matters("training", name)]
+    if "copies" not in fields or all(form.value_of("training", name) == TASK_TRAINING[name] for name in fields):
+        return
+    st.button(
+        "Train for it: 2 copies, 4 epochs, 3e-4",
+        on_click=_use_task_training,
+        icon=":material/tune:",
+        help="Two changed copies of each text, four epochs, a learning rate of 3e-4. A copy has words left out or "
+        "moved, and the teacher says what it thinks of it; so an epoch reads three times as much and takes three times "
+        "as long.",
+    )
+
+
+def _use_task_training() -> None:
+    for name, value in TASK_TRAINING.items():
+        form.set_value("training", name, value)
+
+
 def _use_preset() -> None:
-    for name, weight in WEIGHT_PRESETS.get(st.session_state[PRESET], {}).items():
+    for name, weight in PRESETS.get(st.session_state[PRESET], {}).items():
         form.set_value("loss", name, weight)
 
 

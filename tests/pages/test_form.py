@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from core import network, numbers
-from core.config import WEIGHT_PRESETS, Settings, bounds, extra, starting_point
+from core.config import (
+    EVERY_LAYER,
+    TASK_TRAINING,
+    TASK_WEIGHTS,
+    WEIGHT_PRESETS,
+    Settings,
+    bounds,
+    extra,
+    starting_point,
+)
 from core.models.saved import save_model
 from core.runs import folder as runs
 from core.sections import DataSettings, StudentSettings, TeacherSettings
@@ -118,6 +127,23 @@ def test_a_preset_sets_the_three_weights(preset):
     press(at, "Start")
     loss = runs.read_settings(made_runs()[0]).loss
     assert loss.weights() == WEIGHT_PRESETS[preset]
+
+
+def test_the_recipe_that_matches_every_layer_brings_its_training_along_when_asked():
+    at = open_page(DISTIL)
+    at.button_group(key="form-preset").set_value(EVERY_LAYER)
+    draw(at)
+    assert widget(at, "training", "copies").value == 0, "weights only: what was chosen elsewhere stays"
+    press(at, "Train for it: 2 copies, 4 epochs, 3e-4")
+    assert not [each for each in at.button if each.label.startswith("Train for it")]
+    press(at, "Start")
+    settings = runs.read_settings(made_runs()[0])
+    assert settings.loss.weights() == TASK_WEIGHTS
+    assert settings.training.model_dump(include=set(TASK_TRAINING)) == TASK_TRAINING
+    at = choose_objective(open_page(DISTIL), "masked_words")
+    at.button_group(key="form-preset").set_value(EVERY_LAYER)
+    draw(at)
+    assert not [each for each in at.button if each.label.startswith("Train for it")], "words have no labels"
 
 
 def test_a_weight_changed_by_hand_leaves_the_preset_and_finds_it_again():
