@@ -11,6 +11,7 @@ from core.errors import DistilleryError
 from core.runs.comparable import RunToCompare, UnusableRun, comparable_runs
 from pages.ui.chooser import choose_run
 from pages.ui.compare.blind import show_blind
+from pages.ui.compare.doubts import show_doubts
 from pages.ui.compare.file import show_file
 from pages.ui.compare.inside import show_inside
 from pages.ui.compare.lost import PART, show_lost
@@ -22,9 +23,9 @@ RUN = "compare-run"
 
 KIND = {"texts": "", "words": "masked words", "pairs": "pairs"}
 
-PARTS = ("Side by side", "Inside", "A file", "What got lost", "Blind test")
+PARTS = ("Side by side", "Inside", "A file", "What got lost", "Doubts", "Blind test")
 OF_CHOSEN = {"Side by side": show_side_by_side, "Inside": show_inside, "A file": show_file}
-OF_THE_RUN = {"What got lost": show_lost, "Blind test": show_blind}
+OF_THE_RUN = {"What got lost": show_lost, "Doubts": show_doubts, "Blind test": show_blind}
 
 
 def show_empty(unusable: list[UnusableRun]) -> None:
@@ -76,7 +77,7 @@ def describe(run: RunToCompare) -> str:
 
 
 def choose_part() -> str:
-    """Which of the five parts of this page is shown."""
+    """Which of the six parts of this page is shown."""
     chosen = st.segmented_control(
         "What to look at",
         PARTS,
@@ -113,7 +114,8 @@ if usable:
     with right:
         if st.session_state.get(PART) in OF_THE_RUN:
             chosen = {}
-            st.caption("Here the teacher and the student of this run answer, no others.")
+            others = "and a control of the same data" if st.session_state[PART] == "Doubts" else "no others"
+            st.caption(f"Here the teacher and the student of this run answer, {others}.")
         else:
             chosen = choose_models(run, usable)
     show_part(choose_part(), run, chosen)

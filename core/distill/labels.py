@@ -29,7 +29,8 @@ from core.distill.views import KeptView, ModelView
 from core.models.folder import saved_sha256
 from core.models.student import student_for_labels
 from core.models.teacher import teacher_for_labels, teacher_tokenizer
-from core.scoring.predict import accuracy, agreement, correlation, inputs_of, predict, probabilities
+from core.scoring.doubts import softmax
+from core.scoring.predict import accuracy, agreement, correlation, inputs_of, predict
 from core.sections import LossSettings
 from core.terms.declaration import Seen, View
 from core.terms.hard import supervised_loss
@@ -132,7 +133,7 @@ class Labels:
     def probe(self, model: PreTrainedModel) -> list[list[float]]:
         """Probabilities of each label, or the score."""
         answers = predict(model, self._probes, self._session.compute, before_batch=lambda: None)
-        rows = probabilities(answers) if self._names else answers
+        rows = softmax(answers) if self._names else answers
         return [[round(value, 4) for value in row] for row in rows.tolist()]
 
     def _lesson(self, read: Tokens, learner: nn.Module, terms: Callable[[LabelBatch], dict[str, Tensor]]) -> Lesson:

@@ -24,6 +24,7 @@ from core.jobs.reporter import Progress
 from core.models import shelf
 from core.models.folder import WEIGHTS, ModelFolder, file_sha256
 from core.persisted import Count, Text, is_there, read_as, write_kept
+from core.scoring.doubts import softmax
 from core.scoring.slices import SliceRow, seldom_words, slice_rows, slices_of
 from core.sections import TrainingSettings
 from core.storage import BrokenRun
@@ -88,10 +89,10 @@ class HeldOut:
     @property
     def gaps(self) -> NDArray[np.float64]:
         """How far the two are apart on each text, (N,): total variation, 0 to 1, or the difference of the scores."""
-        first, second = (self.answers[role].astype(np.float64) for role in ("teacher", "student"))
         if not self.label_names:
+            first, second = (self.answers[role].astype(np.float64) for role in ("teacher", "student"))
             return np.abs(first - second)[:, 0]
-        return np.abs(_softmax(first) - _softmax(second)).sum(axis=1) / 2
+        return np.abs(self.shares("teacher") - self.shares("student")).sum(axis=1) / 2
 
     @property
     def equal(self) -> NDArray[np.bool_]:
@@ -106,10 +107,13 @@ class HeldOut:
             return np.abs(self.answers[role][:, 0] - self.labels) <= self.near
         return self.answers[role].argmax(axis=1) == self.labels
 
+    def shares(self, role: str) -> NDArray[np.float64]:
+        """The probability that a model gives each label of each text, (N, C)."""
+        return softmax(self.answers[role].astype(np.float64))
+
     def probabilities(self, role: str, number: int) -> dict[str, float]:
         """What a model says to one text: the probability of each label."""
-        shares = _softmax(self.answers[role][number].astype(np.float64))
-        return dict(zip(self.label_names, shares.tolist(), strict=True))
+        return dict(zip(self.label_names, self.shares(role)[number].tolist(), strict=True))
 
     def by_slice(self) -> list[SliceRow]:
         """Equal and right answers by kind of text."""
@@ -246,9 +250,3 @@ def _checked(kept: _Kept) -> HeldOut:
     if labels.shape != seldom.shape or labels.shape != (len(texts),) or not is_class:
         raise ValueError("labels that are none")
     return HeldOut(names, kept["split"], texts, seconds, labels, seldom, answers)
-
-
-def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    # Not the one beside `predict`: a page that reads kept answers can do without torch.
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)

@@ -71,9 +71,3 @@ def correlation(scores: NDArray, others: NDArray) -> float | None:
     from scipy.stats import pearsonr, spearmanr
 
     return float((pearsonr(scores, others).statistic + spearmanr(scores, others).statistic) / 2)
-
-
-def probabilities(logits: NDArray) -> NDArray:
-    """Softmax over the last axis, at temperature 1."""
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)

@@ -20,11 +20,13 @@ from core.runs import folder as runs
 from core.runs.comparable import comparable_runs, model_folders
 from core.scoring import file_answers, held_out, held_out_words, job
 from core.scoring.answers import answers
+from core.scoring.doubts import paired
 from core.scoring.hidden_words import guesses
 from core.storage import jobs_root, read_json, write_json
 from pages.ui.answers import gap, verdict
 from pages.ui.compare.blind import ROUND, SIDES, new_round
 from pages.ui.compare.blind import verdict as blind_verdict
+from pages.ui.compare.doubts import difference
 from pages.ui.compare.lost import PART, headline
 from pages.ui.compare.models import choices_for, named
 from pages.ui.compare.side_by_side import WISH, wish_lines
@@ -336,6 +338,29 @@ class TestWithoutABrowser:
         (said,) = answers(model_folders(run), [found.texts[number]], 32)
         assert gap(said) in words(at)
 
+    def test_doubts_of_both_then_of_a_control_that_is_asked_beside_them(self, own_world):
+        at = press(look("Doubts"), "compare-doubts-start")
+        finish_background()
+        at = look("Doubts")
+        assert [each.value for each in at.subheader][:2] == ["Teacher", "Student"]
+        found = held_out.read_held_out(runs.run_folder(LABELS), model_folders(runs.run_folder(LABELS)))
+        pair = paired(found.right("teacher"), found.right("student"))
+        assert difference("teacher", "student", pair) in words(at)
+        assert "“Alone” learned the same data" in words(at)
+        press(at, "compare-doubts-control-start")
+        finish_background()
+        at = look("Doubts")
+        assert [each.value for each in at.subheader][:3] == ["Teacher", "Student", "Control"]
+        assert [each.label for each in at.metric] == ["Teacher to student", "Teacher to control"]
+        assert "The control is the student of “Alone”" in words(at)
+
+    def test_a_control_shown_alone_is_called_one_and_words_and_scores_say_why_not(self, own_world):
+        press(look("Doubts", CONTROL), "compare-doubts-start")
+        finish_background()
+        at = look("Doubts", CONTROL)
+        assert [each.value for each in at.subheader][:2] == ["Teacher", "Control"]
+        assert "Masked words have no such page yet" in words(look("Doubts", WORDS))
+
     def test_hidden_words_that_the_student_lost(self, own_world):
         at = press(look("What got lost", WORDS), "compare-lost-start")
         finish_background()
@@ -443,6 +468,9 @@ def test_every_part_in_a_browser(page: Page, server: Server):
     assert not axe(page)
     page.get_by_role("button", name="Side by side", exact=True).last.click()
     expect(page.get_by_text("Student says")).to_be_visible()
+    part(page, "Doubts")
+    expect(page.get_by_text(re.compile("McNemar"))).to_be_visible()
+    assert not axe(page)
     part(page, "Blind test")
     page.get_by_role("button", name="B is the large model").click()
     expect(page.get_by_text(re.compile("of 1 right"))).to_be_visible()
