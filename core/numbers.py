@@ -11,6 +11,18 @@ def percent(share: float | None, digits: int = 1) -> str:
     return UNKNOWN if share is None else f"{100 * share:.{digits}f}{THIN}%"
 
 
+def times(ratio: float) -> str:
+    """1.97 to "2.0 times", 12.4 to "12 times"; below one "0.94 times"."""
+    digits = 2 if ratio < 1 else 1 if ratio < 10 else 0
+    return f"{ratio:.{digits}f} times"
+
+
+def of_hundred(share: float) -> str:
+    """How often something happens, as it is said: 0.063 to "in 6 of 100"; never "in 0" for more than nothing."""
+    count = round(100 * share)
+    return "in fewer than 1 of 100" if share and not count else f"in {count} of 100"
+
+
 def is_share(metric: str) -> bool:
     """True for scores that count right answers; a correlation is no share of anything."""
     return metric != "correlation"

@@ -34,9 +34,9 @@ KEPT = Promise(
 SMALLER = Promise("Smaller", "40 %", "66 million parameters against BERT-base's 110 million.")
 FASTER = Promise(
     "Faster",
-    "60 %",
-    "668 s against 410 s for a full pass over STS-B on a processor, one sentence at a time: 1.63 times the speed, "
-    "or 39 % less time.",
+    "1.63 times",
+    "The paper calls it 60 % faster: 668 s against 410 s for a full pass over STS-B on a processor, one sentence at a "
+    "time. That is 1.63 times the speed, or 39 % less time.",
 )
 PROMISES = (KEPT, SMALLER, FASTER)
 

@@ -14,7 +14,7 @@ from core.runs import folder as runs
 from core.runs.about import run_name
 from core.runs.results import Results
 from pages.ui.origin import measured_badge, paper_badge
-from pages.ui.result import read_result
+from pages.ui.result import different, read_result
 from pages.ui.stacks import show_distillation
 from pages.ui.text import as_label
 from pages.ui.watch import DEMO_STARTED, submit
@@ -63,11 +63,12 @@ def show_measured() -> None:
 def _show_run(folder: Path, results: Results) -> None:
     metric = results["metric"]
     scores = {model: numbers.score(results[model]["score"], metric) for model in ("student", "teacher")}
+    another = different(results)
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         title = as_label(run_name(folder))
         st.markdown(
             f"**{title}** kept {numbers.percent(results['kept'])} of the teacher's {metric} "
-            f"({scores['student']} of {scores['teacher']}), agreement {numbers.score(results['agreement'], metric)}"
+            f"({scores['student']} of {scores['teacher']}){another and f' and gives {another}'}"
         )
         measured_badge(results)
         st.space("stretch")
@@ -99,8 +100,13 @@ with words:
     )
     for sentence in missing:
         st.error(sentence)
-    minutes = numbers.duration(estimate.plan(Settings()).seconds)
-    st.caption(f"A teacher of 6 layers, a student of 3, 8{numbers.THIN}530 movie sentences: {minutes} on this machine.")
+    plan = estimate.plan(Settings())
+    st.caption(
+        f"The teacher has 6 layers and {numbers.millions(plan.teacher.parameters)} parameters: large beside its "
+        f"student of 3 layers and {numbers.millions(plan.student.parameters)}, small beside the paper's BERT-base of "
+        f"110{numbers.THIN}M. It learns from 8{numbers.THIN}530 movie sentences: {numbers.duration(plan.seconds)} on "
+        "this machine."
+    )
 with picture:
     show_distillation()
 show_promises()

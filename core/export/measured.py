@@ -38,7 +38,7 @@ Measured = Literal["score", "parameters", "encoder_parameters", "size_mb", "ms_p
 def result_rows(results: Results) -> list[Row]:
     """All numbers of a result, with the paper's where it promises one."""
     teacher, student, metric = results["teacher"], results["student"], results["metric"]
-    speed = teacher["ms_per_sentence"] / student["ms_per_sentence"] - 1
+    speed = teacher["ms_per_sentence"] / student["ms_per_sentence"]
     smaller = 1 - student["parameters"] / teacher["parameters"]
 
     def each(label: str, name: Measured, text: Any) -> Row:
@@ -57,7 +57,7 @@ def result_rows(results: Results) -> list[Row]:
         each("Size of the weights", "size_mb", lambda value: unit(value, "MB")),
         shared("Smaller than the teacher", smaller, percent(smaller), paper.SMALLER.value),
         each(f"Time for one {ONE[results['counted']]}, processor", "ms_per_sentence", lambda value: unit(value, "ms")),
-        shared("Faster than the teacher", speed, percent(speed), paper.FASTER.value),
+        shared("Times as fast as the teacher", speed, f"{speed:.3g} times", paper.FASTER.value),
     ]
     if results["majority"] is not None:
         guess = shared("Always the most frequent answer", results["majority"], score(results["majority"], metric))

@@ -68,7 +68,7 @@ def _cards(facts: Facts) -> str:
         ("Kept", rows["Kept of the teacher's score"].both, f"paper: {paper.KEPT.value}"),
         ("Agreement", rows["Agreement with the teacher"].both, "with its teacher"),
         ("Smaller", rows["Smaller than the teacher"].both, f"paper: {paper.SMALLER.value}"),
-        ("Faster", rows["Faster than the teacher"].both, f"paper: {paper.FASTER.value}"),
+        ("Faster", rows["Times as fast as the teacher"].both, f"paper: {paper.FASTER.value}"),
     ]
     cards = (
         f'<div class="card"><h3>{in_html(title)}</h3><strong{_exact(number)}>{_text(number)}</strong>'

@@ -38,7 +38,7 @@ def headline(results: Results, settings: Settings) -> str:
     speed = teacher["ms_per_sentence"] / student["ms_per_sentence"]
     smaller = 1 - student["parameters"] / teacher["parameters"]
     change = "smaller" if smaller >= 0 else "larger"
-    cost = f"{numbers.percent(abs(smaller), 0)} {change} and answers {speed:.2g} times as fast"
+    cost = f"{numbers.percent(abs(smaller), 0)} {change} and answers {numbers.times(speed)} as fast"
     for name in MODELS:
         if results[name]["score"] is None:
             return f"The {name}'s {metric} is undefined, because its answers are all alike. The student is {cost}."
@@ -48,10 +48,33 @@ def headline(results: Results, settings: Settings) -> str:
         who, its = ("Without a teacher, the small model", "the") if control else ("The student", "its")
         return (
             f"{who} guesses {guesses['student']} of the hidden words, {its} teacher {guesses['teacher']}: "
-            f"{numbers.percent(results['kept'], 0)} kept. The student is {cost}."
+            f"{numbers.percent(results['kept'], 0)} kept.{_another_answer(results)} It is {cost}."
         )
     how = "Without a teacher, the small model reaches" if control else "The student kept"
-    return f"{how} {numbers.percent(results['kept'])} of the teacher's {metric}, is {cost}."
+    is_even = numbers.is_share(metric) and student["score"] == teacher["score"]
+    even = ", so it is as often right" if is_even else ""
+    kept = numbers.percent(results["kept"])
+    return f"{how} {kept} of the teacher's {metric}{even}.{_another_answer(results)} It is {cost}."
+
+
+def different(results: Results) -> str:
+    """How often the student's answer is another than its teacher's: "another answer in 6 of 100". Empty if unknown.
+
+    Two models can be right equally often and yet not on the same texts. Scores on a scale are never quite the same, so
+    there it is how well the two go together.
+    """
+    agreement = results["agreement"]
+    if agreement is None:
+        return ""
+    if results["metric"] == "correlation":
+        return f"scores that go with its teacher's at {numbers.score(agreement, results['metric'])}"
+    what = "word" if results["metric"] == "masked-word accuracy" else "answer"
+    return f"another {what} {numbers.of_hundred(1 - agreement)}" if agreement < 1 else f"the same {what} every time"
+
+
+def _another_answer(results: Results) -> str:
+    said = different(results)
+    return f" It gives {said}." if said else ""
 
 
 def one_line(results: Results) -> str:
@@ -109,7 +132,22 @@ def _show_scores(results: Results) -> None:
     columns[1].metric(scores["teacher"], numbers.score(values["teacher"], metric))
     if results["majority"] is not None:
         columns[2].metric("Guessing", numbers.score(results["majority"], metric), help=scores["guessing"])
-    columns[-1].metric("Agreement", numbers.score(results["agreement"], metric), help=scores["agreement"])
+    columns[-1].metric(
+        "Agreement",
+        numbers.score(results["agreement"], metric),
+        _differ(results),
+        delta_color="off",
+        delta_arrow="off",
+        help=scores["agreement"],
+    )
+
+
+def _differ(results: Results) -> str | None:
+    """ "54 of 853 differ"; None where answers are scores, or nothing is known."""
+    agreement, examples = results["agreement"], results["examples"]
+    if agreement is None or not numbers.is_share(results["metric"]):
+        return None
+    return f"{numbers.whole(round((1 - agreement) * examples))} of {numbers.whole(examples)} differ"
 
 
 def _words_for_scores(metric: str, counted: str) -> dict[str, str]:
@@ -137,7 +175,7 @@ def _words_for_scores(metric: str, counted: str) -> dict[str, str]:
 
 def _show_promises(results: Results) -> None:
     teacher, student = results["teacher"], results["student"]
-    speed = teacher["ms_per_sentence"] / student["ms_per_sentence"] - 1
+    speed = teacher["ms_per_sentence"] / student["ms_per_sentence"]
     smaller = 1 - student["parameters"] / teacher["parameters"]
     rows = (
         (paper.KEPT, numbers.percent(results["kept"]), f"of the teacher's {results['metric']}"),
@@ -149,9 +187,9 @@ def _show_promises(results: Results) -> None:
         ),
         (
             paper.FASTER,
-            numbers.percent(speed, 0),
-            f"{numbers.milliseconds(student['ms_per_sentence'])} {ONE[results['counted']]}; teacher "
-            f"{numbers.milliseconds(teacher['ms_per_sentence'])}",
+            numbers.times(speed),
+            f"as fast as its teacher: {numbers.milliseconds(student['ms_per_sentence'])} {ONE[results['counted']]}, "
+            f"teacher {numbers.milliseconds(teacher['ms_per_sentence'])}",
         ),
     )
     for column, (promise, here, meaning) in zip(st.columns(3), rows, strict=True):

@@ -182,7 +182,7 @@ def check_result(page: Page, folder: Path) -> None:
     for share in shares:
         expect(shown.filter(has_text=numbers.percent(share)).first).to_be_visible()
     expect(page.get_by_text("The student kept")).to_be_visible()
-    for promise in ("97 %", "40 %", "60 %"):
+    for promise in ("97 %", "40 %", "1.63 times"):
         expect(page.get_by_test_id("stCaptionContainer").get_by_text(promise, exact=True)).to_be_visible()
     expect(page.get_by_text("measured here").first).to_be_visible()
     expect(page.get_by_text("Why not 40 % smaller")).to_be_visible()

@@ -22,6 +22,12 @@ from core import numbers
         (numbers.difference(-0.007, "accuracy"), "−0.7 points"),
         (numbers.difference(-0.007, "correlation"), "−0.007"),
         (numbers.duration(4_000), "about 67 min"),
+        (numbers.times(1.97), "2.0 times"),
+        (numbers.times(12.4), "12 times"),
+        (numbers.times(0.94), "0.94 times"),
+        (numbers.of_hundred(54 / 853), "in 6 of 100"),
+        (numbers.of_hundred(0.004), "in fewer than 1 of 100"),
+        (numbers.of_hundred(1.0), "in 100 of 100"),
     ],
 )
 def test_three_digits_and_never_an_exponent(said: str, expected: str) -> None:

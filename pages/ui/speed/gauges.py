@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 
 import streamlit as st
@@ -44,14 +45,14 @@ def show_paper() -> None:
     for column, promise, share in zip(st.columns(3), paper.PROMISES, shares, strict=True):
         with column.container(border=True, height="stretch"):
             st.metric(promise.title, numbers.UNKNOWN)
-            _show_gauge(None, share, promise, most=2.0 if promise is paper.FASTER else 1.0)
+            _show_gauge(None, share, promise)
             _show_paper_line(promise.meaning)
 
 
-def gauge(here: float | None, reported_share: float, promised: str, most: float) -> str:
+def gauge(here: float | None, reported_share: float, promised: str, most: float, say: Callable[[float], str]) -> str:
     """A bar from nothing to `here`, the paper's outlined diamond, and what the ends mean; shares of 1.
 
-    `promised` is the paper's own word for its share: 1.63 times as fast is what it calls 60 % faster.
+    `promised` is the paper's own share in words, `say` writes any other.
     """
     y, most = 14, max(most, here or 0.0)
     text = text_colour(theme_type())
@@ -66,7 +67,7 @@ def gauge(here: float | None, reported_share: float, promised: str, most: float)
     drawing += _label(place, f"paper {promised}")
     for share, says in ((0.0, 0.0), (1.0, most)):
         if abs(share - place) > 0.3:
-            drawing += _label(share, numbers.percent(says, 0))
+            drawing += _label(share, say(says))
     return marks.svg(TALL, drawing)
 
 
@@ -100,8 +101,8 @@ def _show_smaller(sizes: dict[Role, Sizes]) -> None:
 
 def _show_faster(run: MeasuredRun, cell: Cell) -> None:
     pace = pace_of(run, cell) or pace_at_the_end(run)
-    st.metric(paper.FASTER.title, signed(pace.times_as_fast - 1) if pace else numbers.UNKNOWN)
-    _show_gauge(pace.times_as_fast - 1 if pace else None, reported().times_as_fast - 1, paper.FASTER, most=2.0)
+    st.metric(paper.FASTER.title, numbers.times(pace.times_as_fast) if pace else numbers.UNKNOWN)
+    _show_gauge(pace.times_as_fast - 1 if pace else None, reported().times_as_fast - 1, paper.FASTER)
     st.caption(both_readings(pace, cell) if pace else "Not measured yet: press Measure.")
     _show_paper_line(paper.FASTER.meaning)
 
@@ -140,11 +141,17 @@ def why_not_smaller(sizes: dict[Role, Sizes]) -> str:
     )
 
 
-def _show_gauge(here: float | None, reported_share: float, promise: paper.Promise, most: float = 1.0) -> None:
-    measured = "not measured" if here is None else f"{signed(here)} measured here"
+def _gained(share: float) -> str:
+    """What was gained in speed, as a person says it: 0.5 more is "1.5 times"."""
+    return numbers.times(1 + share)
+
+
+def _show_gauge(here: float | None, reported_share: float, promise: paper.Promise) -> None:
+    say, most = (_gained, 2.0) if promise is paper.FASTER else (signed, 1.0)
+    measured = "not measured" if here is None else f"{say(here)} measured here"
     promised = promise.value.replace(" ", numbers.THIN)
     st.image(
-        gauge(here, reported_share, promised, most),
+        gauge(here, reported_share, promised, most, say),
         width="stretch",
         alt=f"{promise.title}: {measured}, {promised} in the paper.",
     )
