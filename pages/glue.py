@@ -8,18 +8,22 @@ from pages.ui.glue import ablation
 from pages.ui.glue.jobs import is_busy, show_current, show_past
 from pages.ui.glue.reading import read_jobs
 from pages.ui.glue.results import show_results
-from pages.ui.glue.setup import show_setup
+from pages.ui.glue.setup import show_form, show_start
 
 EVERY_S = 2.0
 
 
-def live(was_busy: bool) -> None:
-    """What changes while something is measured. A rerun of the whole page follows once nothing is any more."""
+def now(was_busy: bool) -> None:
+    """What is measured and what waits. A rerun of the whole page follows once nothing is any more."""
     jobs = read_jobs()
     if was_busy and not (is_busy(jobs) or ablation.is_busy()):
         st.rerun()
     show_current(jobs)
-    show_results(jobs)
+
+
+def results() -> None:
+    """The scores so far."""
+    show_results(read_jobs())
 
 
 st.title("GLUE", anchor=False)
@@ -28,7 +32,11 @@ st.write(
     "answers what it has not seen."
 )
 jobs = read_jobs()
-show_setup(jobs, busy=is_busy(jobs))
 busy = is_busy(jobs) or ablation.is_busy()
-st.fragment(live, run_every=EVERY_S if busy else None)(busy)
+often = EVERY_S if busy else None
+draft = show_start(jobs, busy=is_busy(jobs))
+# Between the button and the form: who has pressed it sees at once that a job is there.
+st.fragment(now, run_every=often)(busy)
+show_form(draft)
+st.fragment(results, run_every=often)()
 show_past(jobs)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.glue.cells import Cell, read_cells
 from core.glue.pooling import ZERO_SHOT, Pooled, Scores, number_beside
+from core.glue.seen import with_seen
 from core.glue.table import UNKNOWN, Value, one_line
 from core.persisted import is_there
 from core.runs import folder as runs
@@ -18,7 +19,7 @@ HEADER = ("task", "model", "score", "metric", "majority", "kept", "split", "seed
 def report(folder: Path) -> None:
     """Print what came of it; nothing where nothing was measured."""
     if runs.is_job(folder):
-        cells = read_cells(folder)
+        cells = with_seen(read_cells(folder))
         if cells:
             print("\n".join(score_lines(cells)))
         return

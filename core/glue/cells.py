@@ -49,7 +49,7 @@ class Cell:
     mismatched: dict[Text, Score | None] | None = None
     notes: tuple[Text, ...] = ()
     is_leaked: bool = False
-    """True if the model had learned from texts that it is scored on here; a note says which."""
+    """True if the model had learned from texts of this task before; a note says from which."""
     elapsed_s: Amount = 0.0
     compute: dict[Text, Text | Count] = field(default_factory=dict)
     versions: dict[Text, Text] = field(default_factory=dict)

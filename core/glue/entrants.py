@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core import network
-from core.config import GLUE_SOURCES, is_control
-from core.data.glue import LEAK
+from core.config import is_control
 from core.errors import DistilleryError
 from core.glue.cells import Role
+from core.glue.seen import OF_RUN, seen_before
 from core.glue.settings import GlueSettings, ScoredModel, StudentModel
 from core.models import hub
 from core.models.description import read_description
@@ -47,17 +47,8 @@ class Entrant:
     learned_from: DataSettings | None = None
 
     def leaks(self, task: str) -> tuple[str, ...]:
-        """Why its score on a task says nothing: a sentence if it has learned from texts that are scored there."""
-        data = self.learned_from
-        if data is None:
-            return ()
-        if task == "SST-2" and data.source == "rotten_tomatoes":
-            return (LEAK,)
-        if data.source in GLUE_SOURCES and data.task == task and data.split == "merged":
-            return (f"Its run learned from the merged examples of {task}, the development set among them.",)
-        if {"rotten_tomatoes": "Rotten Tomatoes", "imdb": "IMDb"}.get(data.source) == task and data.split_seed != 0:
-            return ("Its run split these texts in another way and has learned from some that are scored here.",)
-        return ()
+        """Why its score on a task is compared with nothing: a sentence if its run learned from the task's texts."""
+        return seen_before(self.learned_from, task) if self.learned_from else ()
 
 
 def entrants(settings: GlueSettings, fetch: bool = True) -> list[Entrant]:
@@ -142,7 +133,7 @@ def _saved(key: str, role: Role, title: str, folder: Path, data: DataSettings) -
 def _run_key(run: str) -> str:
     """Part of a file name, which a renamed run's own name might not fit into."""
     plain = runs.NAME.fullmatch(run) and run.isascii()
-    return f"run-{run if plain else hashlib.sha256(run.encode()).hexdigest()[:12]}"
+    return f"{OF_RUN}{run if plain else hashlib.sha256(run.encode()).hexdigest()[:12]}"
 
 
 def _check_answers(entrant: Entrant) -> None:

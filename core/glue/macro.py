@@ -19,7 +19,7 @@ DEMO_SCALE = (
 def with_macro(row: Row) -> Row:
     """The row with the mean over those of the nine tasks that it has a score for on the official development set.
 
-    A task whose development set the model had learned from does not count.
+    A task whose texts the model had learned from before does not count.
     """
     found = {task: row.values[task] for task in NINE if task in row.values}
     counted = {task: value.number for task, value in found.items() if value.number is not None and _counts(value)}
@@ -76,7 +76,7 @@ def _missing(found: Mapping[str, Value], tasks: Sequence[str]) -> str:
         if value.number is None:
             parts.append(f"{task} is undefined: {value.reason}")
         elif value.is_leaked:
-            parts.append(f"{task} does not count: the model had learned from its development set.")
+            parts.append(f"{task} does not count: the model had learned from its texts before.")
         elif task not in tasks:
             parts.append(f"{task} was not scored on the official development set.")
     return " ".join(parts)

@@ -113,7 +113,9 @@ def ask(setting: Setting, recorder: JobRecorder) -> Measured:
     learner = trained_model(entrant, setting.settings.max_tokens, setting.compute)
     answers = in_order_of_task(learner.answers(texts.dev, recorder), entrant.label_names, texts.label_names)
     score, blind = score_task(texts.name, answers, texts.dev.labels), majority_score(texts.name, texts.dev.labels)
-    return Measured(score, blind, None, 0, (note(entrant, texts),))
+    # What was learned before is said elsewhere, and would contradict this note.
+    said = () if entrant.leaks(texts.name) else (note(entrant, texts),)
+    return Measured(score, blind, None, 0, said)
 
 
 def _learn_from_teacher(setting: Setting, learner: Learner, texts: TaskTexts, course: Course) -> None:

@@ -51,7 +51,7 @@ class Pooled:
 
     @property
     def is_leaked(self) -> bool:
-        """True if the model had learned from the very texts that it was scored on: its score says nothing."""
+        """True if the model had learned from texts of the task before: its score is compared with nothing."""
         return self.first.is_leaked
 
     @cached_property

@@ -38,7 +38,7 @@ class Value:
     `tasks` are the tasks a macro score is the mean of, and `same_tasks` the paper's mean over just these, by model.
     `footnotes` are letters; the table has their texts. `notes` are sentences about this number alone. `label` must be
     shown with the number ("about", "mean of 3 of 9 tasks"); "" if there is nothing to say. `is_leaked`: the model had
-    learned from what it was scored on, so the number is compared with nothing.
+    learned from texts of the task before, so the number is compared with nothing.
     """
 
     number: float | None

@@ -147,6 +147,50 @@ def test_full_the_nine_tasks_make_a_macro_score_and_every_tab_opens(home):
     assert "answers a task that it has never learned" in words(tab(at, "Zero-shot"))
 
 
+def test_after_a_job_on_bundled_tasks_its_tab_is_open_and_its_result_leads(home):
+    make_job(home, both("Rotten Tomatoes"), tasks=("Rotten Tomatoes",))
+    at = open_page(GLUE)
+    assert numbers_on(at)["My student kept"].startswith("96.0") and "80.8 of 84.2 on Rotten Tomatoes" in plain(at)
+    assert numbers_on(at)["Guessing on Rotten Tomatoes"] == "50.0"
+    assert at.session_state["glue-tab"] == "Bundled tasks" and "guessing 50.0" in html_of(at)
+    tab(at, "GLUE")
+    assert draw(at).session_state["glue-tab"] == "GLUE", "who turns to another tab stays there"
+    zero = [cell("MRPC", way="zero-shot", score=0.7, model="zs", title="Asked")]
+    make_job(home, zero, job_id="20261122-160000-ab12", way="zero-shot")
+    at = draw(at)
+    assert at.session_state["glue-tab"] == "Zero-shot" and numbers_on(at)["Asked scored"] == "70.0"
+    make_job(home, both("MRPC"), job_id="20261122-170000-ab12")
+    assert draw(at).session_state["glue-tab"] == "GLUE"
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["of this program", "of a job that an older program measured"])
+def test_what_was_trained_on_a_tasks_texts_is_marked_and_compared_with_nothing(home, told):
+    """The demo: a student distilled on these very sentences beside a teacher that meets them for the first time."""
+    run = make_run(home, settings=Settings(name="Demo"))
+    of_run = {"model": f"run-{run.name}", "title": "Demo", "score": 0.85, "is_leaked": told}
+    cells = [cell("Rotten Tomatoes", "teacher", score=0.634), cell("Rotten Tomatoes", **of_run)]
+    make_job(home, cells, tasks=("Rotten Tomatoes",))
+    at = open_page(GLUE)
+    assert numbers_on(at)["Demo scored"] == "85.0"
+    assert "Rotten Tomatoes: seen before, so compared with nothing" in plain(at)
+    row = next(row for row in parsed(html_of(at)).rows if row[0].startswith("Demo"))
+    assert "seen before" in row[1] and "134" not in html_of(at) and 'class="best"' not in html_of(at)
+    assert "had learned from texts of Rotten Tomatoes before" in html_of(at) or told
+
+
+def test_a_first_job_is_on_what_the_newest_student_has_not_learned_and_the_form_says_when_it_has(home):
+    finished_run(home, name="Demo")
+    at = open_page(GLUE)
+    assert at.button_group(key="glue.tasks").value == ["IMDb"]
+    assert at.number_input(key="glue.max_examples").value == 1000
+    at.number_input(key="glue.max_tokens").set_value(64)
+    at = draw(at)
+    assert "already, so its score there" not in plain(at)
+    at.button_group(key="glue.tasks").set_value(["Rotten Tomatoes"])
+    at = draw(at)
+    assert "Demo has learned from Rotten Tomatoes already, so its score there will be marked “seen before”" in plain(at)
+
+
 def test_tabs_without_data_say_how_to_get_some():
     at = open_page(GLUE)
     for name in ("Bundled tasks", "Zero-shot"):
@@ -304,6 +348,23 @@ def test_start_queues_what_was_announced_once_and_remembers_the_folder(home):
     again = open_page(GLUE)
     assert again.text_input(key="glue.path").value == str(home / "glue")
     assert kinds.queue.waiting(MACHINE, kinds.GLUE) == [folder]
+
+
+def test_a_second_click_on_start_queues_no_second_job_and_the_first_is_seen_at_once(home):
+    at = open_page(GLUE)
+    late = button(at, "Start")
+    press(at, "Start")
+    (folder,) = runs.list_jobs()
+    assert button(at, "Add to the queue").disabled
+    assert "Just this waits already." in plain(at)
+    assert "waits for its turn. It begins in a moment." in words(at)
+    assert "Nothing has been measured here yet" not in words(at)
+    late.click()
+    draw(at)
+    assert runs.list_jobs() == [folder]
+    at.number_input(key="glue.epochs").set_value(2)
+    press(draw(at), "Add to the queue")
+    assert len(runs.list_jobs()) == 2, "another job can wait behind it"
 
 
 def test_a_mistake_keeps_start_shut_and_says_so(home):

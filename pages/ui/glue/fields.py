@@ -12,6 +12,7 @@ import streamlit as st
 
 from core.config import extra, title
 from core.errors import DistilleryError
+from core.glue.seen import seen_by_run
 from core.glue.settings import GlueSettings, TeacherModel, parse_glue
 from core.sections import TeacherSettings
 from core.settings_file import SettingsError, rule
@@ -22,6 +23,9 @@ from pages.ui.numeric import limits
 
 FIELDS = tuple(name for name in GlueSettings.model_fields if name not in ("job", "models"))
 MODELS, TEACHER_PATH, TEACHER_HUB = "glue.models", "glue.teacher-path", "glue.teacher-hub"
+
+
+SOME_REVIEWS = 1_000
 
 
 def key_of(name: str) -> str:
@@ -42,13 +46,19 @@ def begin(jobs: Sequence[Job], students: Sequence[str]) -> None:
     if MODELS in st.session_state:
         return
     newest = next((job.settings for job in jobs if job.settings), None)
-    fill(newest or GlueSettings(tasks=(BUNDLED[0],)))
+    fill(newest or _first_job(students))
     if newest is None:
         st.session_state[MODELS] = [MINILM, *map(run_option, students[:1])]
     elif not _offered():
         # The folder of the newest job is gone; what needs none can be started all the same.
         st.session_state[key_of("tasks")] = [BUNDLED[0]]
     st.session_state[key_of("name")] = ""
+
+
+def _first_job(students: Sequence[str]) -> GlueSettings:
+    """A bundled task that is new to the newest student. Of the long reviews some, so that it takes minutes."""
+    task = next((task for task in BUNDLED if not (students and seen_by_run(students[0], task))), BUNDLED[0])
+    return GlueSettings(tasks=(task,), max_examples=SOME_REVIEWS if task == "IMDb" else None)
 
 
 def fill(settings: GlueSettings) -> None:

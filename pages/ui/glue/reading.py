@@ -9,6 +9,7 @@ from typing import Any
 from core.errors import DistilleryError
 from core.glue.cells import Cell, readable_cells
 from core.glue.plan import Plan, read_plan
+from core.glue.seen import with_seen
 from core.glue.settings import GlueSettings
 from core.glue.timed import TIMING, Timing, read_timing
 from core.jobs.events import read_events
@@ -136,7 +137,7 @@ def _read_files(folder: Path) -> _Files:
     if len(unread) > SAID_AT_ONCE:
         problems.append(f"{len(unread) - SAID_AT_ONCE} more scores cannot be read.")
     timing = read(lambda: read_timing(folder), None)
-    return _Files(settings, tuple(cells), timing, " ".join(problems))
+    return _Files(settings, tuple(with_seen(cells)), timing, " ".join(problems))
 
 
 def _stamp(path: Path) -> int:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from core import numbers, paper
+from core import numbers
 from core.glue.as_csv import as_csv
 from core.glue.as_latex import as_latex
-from core.glue.table import Row, Table, Value
+from core.glue.table import Table, Value
 from core.glue.tables import (
     all_tables,
     bundled_table,
@@ -23,11 +23,13 @@ from core.glue.tables import (
 from pages.ui.glue.ablation import ablation_rows, show_ablation
 from pages.ui.glue.bars import show_bars
 from pages.ui.glue.drawn import compared, show_table
+from pages.ui.glue.headline import ASKED, BUNDLED_TASKS, GLUE, newest_result, show_headline, tab_of
 from pages.ui.glue.reading import Job
-from pages.ui.origin import paper_badge
-from pages.ui.text import as_label
 
-TABS = ("GLUE", "Bundled tasks", "Zero-shot", "IMDb and SQuAD", "Size and speed", "Ablation")
+TABS = (GLUE, BUNDLED_TASKS, ASKED, "IMDb and SQuAD", "Size and speed", "Ablation")
+TAB, LED_BY = "glue-tab", "glue-led-by"
+"""In the session: the open tab, and the job for whose scores it was opened."""
+
 ROWS_AT_ONCE = 15
 
 LEGEND = (
@@ -57,14 +59,15 @@ def show_results(jobs: Sequence[Job]) -> None:
     """Everything below the start button."""
     measured = Measured.of(jobs)
     glue = glue_table(measured.jobs)
-    _show_numbers(glue)
-    if not glue.measured and not any(measured.jobs):
+    show_headline(jobs, glue)
+    if not any(measured.jobs) and all(job.is_over for job in jobs):
         st.info(NOTHING_YET)
-    tabs = dict(zip(TABS, st.tabs(TABS, key="glue-tab", on_change="rerun"), strict=True))
+    _open_result(jobs)
+    tabs = dict(zip(TABS, st.tabs(TABS, key=TAB, on_change="rerun"), strict=True))
     draw = {
-        "GLUE": lambda: _show_glue(glue, measured),
-        "Bundled tasks": lambda: _show_bundled(measured),
-        "Zero-shot": lambda: _show_zero_shot(measured),
+        GLUE: lambda: _show_glue(glue, measured),
+        BUNDLED_TASKS: lambda: _show_bundled(measured),
+        ASKED: lambda: _show_zero_shot(measured),
         "IMDb and SQuAD": lambda: show_table(downstream_table(measured.jobs)),
         "Size and speed": lambda: _show_size(measured),
         "Ablation": show_ablation,
@@ -76,79 +79,12 @@ def show_results(jobs: Sequence[Job]) -> None:
     _show_downloads(measured)
 
 
-@dataclass(frozen=True)
-class BesideTeacher:
-    """A student and what it kept: its mean over `mean.tasks` and its teacher's in points, and the per cent of it."""
-
-    title: str
-    mean: Value
-    student: float
-    teacher: float
-    kept: float
-
-
-def best_student(table: Table) -> BesideTeacher | None:
-    """The student with the most tasks, of equal ones the one that kept most; None without one beside a teacher."""
-    students = [_beside_teacher(row) for row in table.rows if row.kind == "student"]
-    found = [student for student in students if student is not None]
-    return max(found, key=lambda student: (len(student.mean.tasks), student.kept), default=None)
-
-
-def _beside_teacher(row: Row) -> BesideTeacher | None:
-    mean = row.values.get(paper.MACRO)
-    if mean is None or mean.number is None or mean.difference is None or mean.kept is None:
-        return None
-    return BesideTeacher(row.title, mean, mean.number, mean.number - mean.difference, mean.kept)
-
-
-def _show_numbers(table: Table) -> None:
-    columns, best = st.columns(3), best_student(table)
-    reported = next(row for row in table.rows if row.title == paper.DISTILBERT.name).values[paper.MACRO]
-    with columns[0].container(border=True, height="stretch"):
-        st.metric("The paper's DistilBERT kept", _percent(reported.kept))
-        with st.container(horizontal=True, vertical_alignment="center"):
-            paper_badge()
-            st.caption(f"{reported.number:.1f} of {paper.BERT_BASE.macro:.1f}, mean of nine tasks")
-    with columns[1].container(border=True, height="stretch"):
-        whose = as_label(best.title, 40) if best else "Your student"
-        st.metric(f"{whose} kept", _percent(best.kept if best else None))
-        if best is None:
-            st.caption("once a student and its teacher are measured on the same task")
-        else:
-            _show_here(best)
-    with columns[2].container(border=True, height="stretch"):
-        same = _same_tasks(best.mean) if best else None
-        st.metric("DistilBERT on the same tasks", _percent(same))
-        if best is None or same is None:
-            st.caption("for a comparison that is fair")
-        else:
-            with st.container(horizontal=True, vertical_alignment="center"):
-                paper_badge()
-                st.caption(f"of BERT-base's score on {_names(best.mean.tasks)}")
-
-
-def _show_here(best: BesideTeacher) -> None:
-    tasks = best.mean.label or "mean of nine tasks"
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if best.mean.origin == "demo scale":
-            st.badge("demo scale", color="orange", help="Learned from fewer examples than the official tasks have.")
-        else:
-            st.badge("measured here", color="blue")
-        st.caption(as_label(f"{best.student:.1f} of {best.teacher:.1f}, {tasks}", 200))
-
-
-def _same_tasks(mean: Value) -> float | None:
-    """What the paper's student kept of its teacher's mean over the same tasks, in per cent."""
-    teacher = mean.same_tasks.get(paper.BERT_BASE.name)
-    return 100 * mean.same_tasks[paper.DISTILBERT.name] / teacher if teacher else None
-
-
-def _percent(per_cent: float | None) -> str:
-    return numbers.percent(None if per_cent is None else per_cent / 100)
-
-
-def _names(tasks: Sequence[str]) -> str:
-    return ", ".join(tasks) if len(tasks) < 9 else "all nine"
+def _open_result(jobs: Sequence[Job]) -> None:
+    """Open the tab that holds the newest job's scores, once for each job: who turns to another tab stays there."""
+    job = newest_result(jobs)
+    if job and (TAB not in st.session_state or st.session_state.get(LED_BY) != job.folder.name):
+        st.session_state[TAB] = tab_of(job)
+        st.session_state[LED_BY] = job.folder.name
 
 
 def _show_glue(table: Table, measured: Measured) -> None:
@@ -204,7 +140,9 @@ def beside_guessing(value: Value) -> Iterable[str]:
 
 def over_guessing(value: Value) -> Iterable[str]:
     """Below a score: how far it is above or below always giving the most frequent answer."""
-    if value.over_majority is not None:
+    if value.is_leaked:
+        yield "seen before"
+    elif value.over_majority is not None:
         where = "over" if value.over_majority >= 0 else "below"
         yield f"{abs(value.over_majority):.1f} {where} guessing"
 

@@ -11,13 +11,14 @@ from core import numbers
 from core.config import title
 from core.errors import DistilleryError
 from core.glue.planning import check_job
+from core.glue.seen import seen_by_run
 from core.glue.settings import GlueSettings
 from core.runs import folder as runs
 from core.settings_file import SettingsError
 from pages.ui.form import KEPT
 from pages.ui.glue import choices, fields
 from pages.ui.glue.expected import expected_seconds
-from pages.ui.glue.reading import Job
+from pages.ui.glue.reading import Job, read_jobs
 from pages.ui.text import as_label
 
 NEXT_JOB = "next-job-id"
@@ -45,28 +46,60 @@ def read_draft() -> Draft:
         return Draft(None, fields.in_words(error))
 
 
-def show_setup(jobs: Sequence[Job], busy: bool) -> None:
-    """The start button with what it would do, and the form below a lid."""
+def show_start(jobs: Sequence[Job], busy: bool) -> Draft:
+    """The start button with what it would do; returns the form's settings, for `show_form`."""
     found = choices.students()
     fields.begin(jobs, list(found))
     _prune(found)
     job_id = st.session_state.setdefault(NEXT_JOB, runs.new_run_id())
     draft = read_draft()
+    twin = draft.settings and _twin(jobs, draft.settings)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             "Add to the queue" if busy else "Start",
             key=f"glue-start-{job_id}",
             type="primary",
             icon=":material/play_arrow:",
-            disabled=draft.settings is None,
+            disabled=draft.settings is None or twin is not None,
             on_click=_start,
             args=(job_id,),
         )
-        st.caption(_announced(draft, found), width="stretch")
+        st.caption(_of_twin(twin) if twin else _announced(draft, found), width="stretch")
+    if draft.settings and not twin and (seen := _seen(draft.settings, found)):
+        st.caption(as_label(seen, 600))
+    return draft
+
+
+def show_form(draft: Draft) -> None:
+    """The choices below a lid, open over a mistake."""
+    found = choices.students()
     with st.expander("What is measured, and how", expanded=_stays_open(draft)):
         _show_source()
         _show_models(found)
         _show_recipe()
+
+
+def _twin(jobs: Sequence[Job], settings: GlueSettings) -> Job | None:
+    """The job that measures just this now or is going to: a second one could only say the same once more."""
+    wanted = settings.model_copy(update={"name": ""})
+    same = (job for job in jobs if not job.is_over and job.settings)
+    return next((job for job in same if job.settings and job.settings.model_copy(update={"name": ""}) == wanted), None)
+
+
+def _of_twin(job: Job) -> str:
+    now = "waits already" if job.state == "queued" else "is being measured now"
+    return f"Just this {now}. Change something in the form, and that can be added behind it."
+
+
+def _seen(settings: GlueSettings, found: dict[str, str]) -> str:
+    """Whose scores are going to be compared with nothing, since the run has learned the task already."""
+    seen = [
+        f"{found.get(model.run, model.run)} has learned from {_listed(tasks)} already, so its score there will be "
+        "marked “seen before” and compared with nothing."
+        for model in settings.models
+        if model.kind == "student" and (tasks := [task for task in settings.tasks if seen_by_run(model.run, task)])
+    ]
+    return " ".join(seen)
 
 
 def announced(settings: GlueSettings, names: dict[str, str]) -> str:
@@ -77,7 +110,7 @@ def announced(settings: GlueSettings, names: dict[str, str]) -> str:
     ]
     seeds = "" if settings.way == "zero-shot" else f", {settings.seeds} {numbers.plural('seed', settings.seeds)}"
     how = "asks, without training," if settings.way == "zero-shot" else "fine-tunes and scores"
-    return f"{how} {_listed(models)} on {_listed(list(settings.tasks))}{seeds}"
+    return f"{how} {_listed(models)} on {_listed(settings.tasks)}{seeds}"
 
 
 def _announced(draft: Draft, found: dict[str, str]) -> str:
@@ -90,7 +123,7 @@ def _announced(draft: Draft, found: dict[str, str]) -> str:
     return as_label(f"{_capital(announced(draft.settings, found))}{time}.", 500)
 
 
-def _listed(names: list[str]) -> str:
+def _listed(names: Sequence[str]) -> str:
     if len(names) > 4:
         names = [*names[:3], f"{len(names) - 3} more"]
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
@@ -104,7 +137,7 @@ def _start(job_id: str) -> None:
     """Queue the job that was announced; the same id is the same job, however often it is clicked."""
     # A value typed just before the click arrives together with it, so the form is read now.
     settings = read_draft().settings
-    if settings is None:
+    if settings is None or _twin(read_jobs(), settings):
         return
     try:
         runs.create_job(settings, job_id)

@@ -197,7 +197,10 @@ def test_a_reader_of_the_score_is_told_what_the_model_has_seen_before(world: Pat
     assert "725 of its 872" in notes("SST-2", source="rotten_tomatoes")
     assert "merged examples of SST-2" in notes("SST-2", source="glue_folder", path="x", split="merged")
     assert "has learned from some that are scored here" in notes("IMDb", source="imdb", split_seed=3)
-    assert not notes("MRPC", source="rotten_tomatoes") and not notes("Rotten Tomatoes", source="rotten_tomatoes")
+    assert "had learned from texts of Rotten Tomatoes before" in notes("Rotten Tomatoes", source="rotten_tomatoes")
+    assert "had learned from texts of SST-2 before" in notes("SST-2", source="glue_folder", path="x", split="official")
+    assert not notes("MRPC", source="rotten_tomatoes") and not notes("IMDb", source="rotten_tomatoes")
+    assert not notes("MRPC", source="glue_folder", path="x")
 
 
 # Stop and resume
