@@ -11,22 +11,29 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def word_pieces_of(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[str]:
-    """The word pieces of numbers as BERT's vocabulary would write them."""
+def word_pieces_of(tokenizer: PreTrainedTokenizerBase, ids: list[int], is_text: bool = False) -> list[str]:
+    """The word pieces of numbers as BERT's vocabulary would write them.
+
+    With `is_text` they follow each other with their marks, so that what comes after a mark begins a word.
+    """
     from tokenizers.pre_tokenizers import ByteLevel
 
     found = tokenizer.convert_ids_to_tokens(ids)
     pieces = [found] if isinstance(found, str) else found
     if not isinstance(tokenizer.backend_tokenizer.pre_tokenizer, ByteLevel):
         return pieces
-    marks = set(tokenizer.all_special_tokens)
-    return [piece if piece in marks else of_bytes(piece) for piece in pieces]
+    marks, frame = set(tokenizer.all_special_tokens), {tokenizer.cls_token, tokenizer.sep_token}
+    return [
+        piece if piece in marks else of_bytes(piece, is_text and place > 0 and pieces[place - 1] in frame)
+        for place, piece in enumerate(pieces)
+    ]
 
 
-def of_bytes(piece: str) -> str:
+def of_bytes(piece: str, begins: bool = False) -> str:
     """A piece of bytes: "Ġgood" as "good", "ing" as "##ing", signs as they are.
 
-    A piece that is no text by itself, such as half a character, stays as it is.
+    With `begins` it is the first of its text, so that it begins a word without a space before it. A piece that is no
+    text by itself, such as half a character, stays as it is.
     """
     try:
         text = bytes(BYTES[sign] for sign in piece).decode()
@@ -34,7 +41,9 @@ def of_bytes(piece: str) -> str:
         return piece
     if not text.strip():
         return piece
-    return text.lstrip() if text[0].isspace() else f"##{text}" if text[0].isalnum() else text
+    if text[0].isspace():
+        return text.lstrip()
+    return f"##{text}" if text[0].isalnum() and not begins else text
 
 
 def _byte_of_sign() -> dict[str, int]:

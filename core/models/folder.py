@@ -67,7 +67,7 @@ class ModelFolder:
         if program := next((name for name in names if name.endswith(".py")), None):
             raise ModelError(
                 f"The model in {self.label}/ brings a program, {printable(program[:80])}, and foreign programs are "
-                "never run. Choose a plain BERT."
+                "never run. Choose a model that needs none."
             )
         self._names = frozenset(names)
 
@@ -211,7 +211,7 @@ def file_sha256(path: Path) -> str:
 def _read(file: BufferedReader, limit: int, where: str) -> bytes:
     content = file.read(limit + 1)
     if len(content) > limit:
-        raise ModelError(f"{where} is larger than {limit // 1_000_000 or 1} MB, which no BERT needs.")
+        raise ModelError(f"{where} is larger than {limit // 1_000_000 or 1} MB, which no such file needs.")
     return content
 
 

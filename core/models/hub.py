@@ -137,7 +137,9 @@ def _told(hub_id: str, ask: Callable[[], T]) -> T:
     except RepositoryNotFoundError as error:
         raise ModelError(f"The Hub has no model {hub_id} that is open to everybody; check teacher.hub_id.") from error
     except EntryNotFoundError as error:
-        raise ModelError(f"The model {hub_id} on the Hub has no {CONFIG}; choose a BERT.") from error
+        raise ModelError(
+            f"The model {hub_id} on the Hub has no {CONFIG}; choose one that Transformers can open."
+        ) from error
     except (HTTPError, OSError, ValueError) as error:
         reason = str(error).partition("\n")[0][:200] or type(error).__name__
         raise ModelError(

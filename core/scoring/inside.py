@@ -88,7 +88,7 @@ def look_inside(
     text, second = readable(text), None if second is None else readable(second)
     read = {name: _read(loaded, text, second, max_tokens, with_masks) for name, loaded in models.items()}
     tokens = {
-        name: tuple(word_pieces_of(models[name].tokenizer, inputs["input_ids"][0].tolist()))
+        name: tuple(word_pieces_of(models[name].tokenizer, inputs["input_ids"][0].tolist(), is_text=True))
         for name, (inputs, _) in read.items()
     }
     if len(set(tokens.values())) > 1:

@@ -192,6 +192,9 @@ def test_pieces_are_shown_and_put_together_to_words_as_those_of_a_bert() -> None
     written = word_pieces_of(made, encoded)
     assert written[1:3] == ["film", "is"] and "," in written and shown("##ing") == "…ing"
     assert word_pieces_of(made, [0, 4]) == ["<s>", "<mask>"]
+    both = word_pieces_of(made, made("film", "film is")["input_ids"], is_text=True)
+    firsts = [piece for before, piece in zip(both, both[1:], strict=False) if before in ("<s>", "</s>")]
+    assert not [piece for piece in firsts if piece.startswith("##")], "the first of a text begins a word"
     assert "Ã" in written, "half a character stays as it is"
     tokens = tokenise(Part(["the film is warm, and lifeless"], np.zeros(1, dtype=np.int64)), made, 32)
     masker = Masker.from_tokens(tokens, made, MaskingSettings(whole_words=True, share=0.3))
