@@ -124,8 +124,8 @@ def expected(section: type[BaseModel], name: str) -> str:
         return "true or false" + optional
     low, high = bounds(section, name)
     if math.isfinite(high):
-        noun = "a whole number" if kind is int else "a number"
-        return f"{noun} from {low:g} to {high:g}{optional}"
+        limits = f"a whole number from {low} to {high}" if kind is int else f"a number from {low:g} to {high:g}"
+        return limits + optional
     longest = rule(section, name, "max_length")
     if get_origin(kind) is tuple:
         of = get_args(kind)[0]

@@ -77,7 +77,7 @@ class GlueSettings(Section):
     batch_size: int = Field(32, ge=1, le=512, title="Batch size", description="Examples in one update.")
     learning_rate: float = Field(
         5e-5,
-        gt=0,
+        ge=1e-7,
         le=0.01,
         title="Learning rate",
         description="How far one update goes.",

@@ -26,11 +26,11 @@ def has_been_wrong(draft: Draft, *sections: str) -> bool:
 
 
 def in_words(sentence: str) -> str:
-    """A complaint for the screen: a field's title in place of its path, and no markdown."""
+    """A complaint for the screen: a field's title in place of its path, an empty field for null, and no markdown."""
     for section, model in form.SECTIONS.items():
         for name, info in model.model_fields.items():
             sentence = re.sub(rf"\b{section}\.{name}\b", f"“{info.title}”", sentence)
-    return as_label(sentence, 400)
+    return as_label(sentence.replace(", or null", ", or an empty field"), 400)
 
 
 def _problems_of(draft: Draft, section: str) -> list[str]:

@@ -46,7 +46,9 @@ def read_draft() -> Draft:
         _fit_layers(teacher.depth)
     settings, wrong = form.settings_of_form()
     if settings is None:
-        return Draft(None, problems | wrong, "Correct the setting marked below, then you can start.", teacher)
+        complaint = next(iter((problems | wrong).values()))
+        reason = f"{complaint} Correct the setting marked below, then you can start."
+        return Draft(None, problems | wrong, reason, teacher)
     texts = _ask(problems, "data", lambda: text_outline(settings.data, settings.objective))
     if teacher is not None:
         _ask(problems, "teacher", lambda: check_teacher(settings, teacher))

@@ -17,7 +17,7 @@ from core.config import GLUE_SOURCES, SOURCES_WITH_PATH, Objective, Settings, ex
 from core.config import matters as loss_option_matters
 from core.settings_file import SECTIONS, SettingsError, parse_settings, rule
 from core.terms import TERMS
-from pages.ui.numeric import limits
+from pages.ui.numeric import as_setting, is_within_bounds, number_arguments
 
 ONLY_FOR_SOURCES: dict[tuple[str, str], tuple[str, ...]] = {
     ("data", "path"): SOURCES_WITH_PATH,
@@ -41,6 +41,7 @@ LOSS_OPTIONS = [("loss", name) for term in TERMS for name in term.options]
 """What a term of the loss has besides its weight; each says itself where it means something."""
 
 TERM_OF = {term.name: term for term in TERMS}
+_TERM_WITH = {option: term.name for term in TERMS for option in term.options}
 
 KEPT: dict[str, Any] = {"persist_state": "session"}
 """For every widget of the form: Streamlit would forget its value while another page is drawn."""
@@ -57,7 +58,7 @@ def key_of(section: str, name: str) -> str:
 
 def value_of(section: str, name: str) -> Any:
     """What the form says in a field now."""
-    return st.session_state[key_of(section, name)]
+    return as_setting(SECTIONS[section], name, st.session_state[key_of(section, name)])
 
 
 def set_value(section: str, name: str, value: Any) -> None:
@@ -142,13 +143,13 @@ def _number(model: type[BaseModel], name: str, empty: str, common: dict[str, Any
     # "Epochs (epochs)" would say nothing.
     if unit and unit not in common["label"].lower():
         common = common | {"label": f"{common['label']} ({unit})"}
-    st.number_input(**common, **limits(model, name, step=0.1, empty=empty or "all"))
+    st.number_input(**common, **number_arguments(model, name, step=0.1, empty=empty or "all"))
 
 
 def settings_of_form() -> tuple[Settings | None, dict[str, str]]:
     """The form's settings, or None and what is wrong with them, by the field's path."""
     raw: dict[str, Any] = {
-        section: {name: value_of(section, name) for name in model.model_fields if matters(section, name)}
+        section: {name: value_of(section, name) for name in model.model_fields if _is_meant(section, name)}
         for section, model in SECTIONS.items()
     }
     # In the order of the stack, as the picture shows them, not in the order of the clicks.
@@ -161,6 +162,13 @@ def settings_of_form() -> tuple[Settings | None, dict[str, str]]:
         return parse_settings(raw), {}
     except SettingsError as error:
         return None, error.problems
+
+
+def _is_meant(section: str, name: str) -> bool:
+    """False too for what nobody can correct: a number out of its bounds in a field that is shut."""
+    if section == "loss" and name not in TERM_OF and not value_of("loss", _TERM_WITH[name]):
+        return matters(section, name) and is_within_bounds(SECTIONS[section], name, value_of(section, name))
+    return matters(section, name)
 
 
 def _kind(annotation: Any) -> type:

@@ -82,7 +82,7 @@ BAD_FIELDS: list[tuple[str, Any, str]] = [
     ],
     *[("training.warmup", value, "expected a number from 0 to 0.5") for value in (-0.1, 0.6, NAN, "0.05", None)],
     *[
-        (f"{section}.seed", value, "expected a whole number from 0 to 2.14748e+09")
+        (f"{section}.seed", value, "expected a whole number from 0 to 2147483647")
         for section in ("teacher", "training")
         for value in (-1, 2**31, 1.0, "0", None)
     ],

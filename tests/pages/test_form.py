@@ -15,7 +15,6 @@ from core.config import (
     TASK_WEIGHTS,
     WEIGHT_PRESETS,
     Settings,
-    bounds,
     extra,
     starting_point,
 )
@@ -70,7 +69,8 @@ def test_every_setting_has_its_widget_with_its_bounds_and_default():
                     assert shown.help == field.description or name in ("layers", "teacher_layers")
                     assert shown.label.startswith(field.title)
                     if shown.type == "number_input":
-                        assert (shown.min, shown.max) == bounds(model, name), f"{section}.{name}"
+                        # Its bounds would stop the number in the browser; test_typed_numbers.py tries them.
+                        assert shown.proto.has_min == shown.proto.has_max == False, f"{section}.{name}"  # noqa: E712
                     if shown.type == "selectbox":
                         left_out = {"text"} if (name, section, objective) == ("source", "data", "labels") else set()
                         options = extra(model, name)["options"]

@@ -19,9 +19,12 @@ from core.settings_file import SettingsError, rule
 from pages.ui.form import KEPT
 from pages.ui.glue.choices import BUNDLED, FOLDER, HUB, MINILM, available_tasks, run_option
 from pages.ui.glue.reading import Job
-from pages.ui.numeric import limits
+from pages.ui.numeric import as_setting, is_within_bounds, number_arguments
 
 FIELDS = tuple(name for name in GlueSettings.model_fields if name not in ("job", "models"))
+MEANT_WHEN_ASKED = ("max_tokens", "threads")
+"""The numbers that count where nothing is learned."""
+
 MODELS, TEACHER_PATH, TEACHER_HUB = "glue.models", "glue.teacher-path", "glue.teacher-hub"
 
 
@@ -35,7 +38,7 @@ def key_of(name: str) -> str:
 
 def value_of(name: str) -> Any:
     """What the form says in a field now."""
-    return st.session_state[key_of(name)]
+    return as_setting(GlueSettings, name, st.session_state[key_of(name)])
 
 
 def begin(jobs: Sequence[Job], students: Sequence[str]) -> None:
@@ -83,6 +86,12 @@ def settings_of_form() -> GlueSettings:
     if raw["way"] == "zero-shot":
         # What it would have been is kept in the form; nothing is learned, so it cannot be meant.
         raw |= {"second_distillation": False, "seeds": 1}
+        # Its fields are shut, so a number out of its bounds is none that anybody could correct.
+        raw = {
+            name: value
+            for name, value in raw.items()
+            if name in MEANT_WHEN_ASKED or is_within_bounds(GlueSettings, name, value)
+        }
     if not raw["second_distillation"]:
         raw |= {"copies": 0, "every_layer": False}
     if not raw["tasks"]:
@@ -94,7 +103,7 @@ def settings_of_form() -> GlueSettings:
 
 def in_words(error: DistilleryError) -> str:
     """A complaint with the titles of the fields in place of their names."""
-    sentence = str(error)
+    sentence = str(error).replace(", or null", ", or an empty field")
     for name in GlueSettings.model_fields:
         if sentence.startswith((f"{name} ", f"{name}:", f"{name}.")):
             return f"“{title(GlueSettings, name)}”{sentence.removeprefix(name)}"
@@ -109,7 +118,7 @@ def number(name: str, disabled: bool = False) -> None:
         help=GlueSettings.model_fields[name].description,
         disabled=disabled,
         key=key_of(name),
-        **limits(GlueSettings, name, step=0.05, empty="all" if name == "max_examples" else "automatic"),
+        **number_arguments(GlueSettings, name, step=0.05, empty="all" if name == "max_examples" else "automatic"),
         **KEPT,
     )
 

@@ -216,7 +216,7 @@ def _show_recipe() -> None:
     ):
         for column, name in zip(st.columns(4, vertical_alignment="bottom"), names, strict=True):
             with column:
-                fields.number(name, disabled=asks and name not in ("max_tokens", "threads"))
+                fields.number(name, disabled=asks and name not in fields.MEANT_WHEN_ASKED)
     again, layers, copies, timing, named = st.columns([1, 1, 1, 1, 1], vertical_alignment="bottom")
     with again:
         fields.tick("second_distillation", disabled=asks)
