@@ -95,11 +95,21 @@ class FileAnswers:
 
     def right(self, name: str) -> tuple[int, int]:
         """How many of the answered rows with a known label a model gets right, and how many those are."""
+        known = self.known
+        return int(self.is_right(name)[known].sum()), int(known.sum())
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Whether a row is answered and its true label known, (N,). Scores have no label: all False."""
         labels = self.question.labels
         if labels is None or not self.label_names:
-            return 0, 0
-        known = self.answered & np.isfinite(labels)
-        return int((self.answers[name].argmax(axis=1) == labels)[known].sum()), int(known.sum())
+            return np.zeros(len(self.question), dtype=bool)
+        return self.answered & np.isfinite(labels)
+
+    def is_right(self, name: str) -> NDArray[np.bool_]:
+        """Whether a model gives the true label of a row, (N,). False where that is not known."""
+        labels = self.question.labels
+        return self.known if labels is None else self.known & (self.answers[name].argmax(axis=1) == labels)
 
     def said(self, name: str, row: int) -> tuple[str, float]:
         """One model's label and how sure it is, 0 to 1; of scores the number as text, and itself."""
@@ -122,6 +132,10 @@ class FileAnswers:
             return rows
         powers = np.exp(rows - rows.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True)
+
+
+RIGHT = "right"
+"""The column of the file of answers that names the models that are right; where no label is known it is left out."""
 
 
 def read_question(table: Table, text: str, second: str, label: str, label_names: Sequence[str]) -> FileQuestion:
@@ -207,14 +221,18 @@ def to_csv(answers: FileAnswers, table: Table) -> bytes:
         for name in answers.answers
         for what in (("says", "sure") if answers.label_names else ("says",))
     ]
-    writer.writerow([neutral(cell) for cell in (*table.columns, *head, "agree", "gap")])
-    gaps, agree = answers.gaps(), answers.agree()
+    gaps, agree, known = answers.gaps(), answers.agree(), answers.known
+    head += ["agree", "gap", RIGHT] if known.any() else ["agree", "gap"]
+    writer.writerow([neutral(cell) for cell in (*table.columns, *head)])
+    right = {name: answers.is_right(name) for name in answers.answers}
     for row in answers.rows.tolist():
         cells: list[str | float] = [neutral(cell) for cell in table.rows[row]]
         for name in answers.answers:
             said, sure = answers.said(name, row)
             cells += [neutral(said), round(sure, 5)] if answers.label_names else [round(sure, 5)]
         cells += [("yes" if agree[row] else "no") if answers.label_names else "", round(float(gaps[row]), 5)]
+        if known.any():
+            cells.append("; ".join(name for name in right if right[name][row]) if known[row] else "")
         writer.writerow(cells)
     return out.getvalue().encode("utf-8-sig", "replace")
 

@@ -133,7 +133,7 @@ def table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
         for role, answer in comparison.answers.items():
             row[f"{title_of(role)} says"] = clean(answer.label)
             row[f"{title_of(role)} sure"] = 100 * answer.confidence
-        row["Points apart"] = 100 * comparison.apart
+        row["Apart"] = 100 * comparison.apart
         row |= {f"{title_of(role)} ms": answer.milliseconds for role, answer in comparison.answers.items()}
         rows.append(row)
     return pd.DataFrame(rows)
@@ -241,8 +241,8 @@ def _columns(roles: list[str]) -> dict[str, ColumnConfig]:
     config = {
         "Agree": st.column_config.TextColumn(width=60),
         "Sentence": st.column_config.TextColumn(width=310),
-        "Points apart": st.column_config.NumberColumn(
-            "Apart", format="%.1f", width=65, help="How far apart their probabilities are, in percentage points."
+        "Apart": st.column_config.NumberColumn(
+            format="%.1f", width=65, help="How far apart their probabilities are, in percentage points."
         ),
     }
     for role in roles:

@@ -330,7 +330,7 @@ def test_the_table_has_a_row_for_each_sentence():
     rows = table([comparison((0.1, 0.9), (0.3, 0.7)), comparison((0.6, 0.4), (0.3, 0.7))])
     assert rows["Agree"].tolist() == ["yes", "no"]
     assert rows["Student sure"].tolist() == pytest.approx([70, 70])
-    assert rows["Points apart"].tolist() == pytest.approx([20, 30])
+    assert rows["Apart"].tolist() == pytest.approx([20, 30])
 
 
 def test_of_many_labels_those_that_matter_are_drawn_and_the_rest_is_added_up():

@@ -30,6 +30,7 @@ from pages.ui.compare.doubts import difference
 from pages.ui.compare.lost import PART, headline
 from pages.ui.compare.models import choices_for, named
 from pages.ui.compare.side_by_side import WISH, wish_lines
+from pages.ui.compare.truth import right_or_wrong
 from tests.fixtures.browser import axe, settled, visit
 from tests.fixtures.compare_page import change_settings, open_page, spoken, type_text, words
 from tests.fixtures.serving import Server
@@ -332,11 +333,16 @@ class TestWithoutABrowser:
         assert at.metric[0].value == f"{100 * found.equal.mean():.1f}\u202f%"
         number = found.furthest(1)[0]
         assert found.texts[number] in words(at)
+        assert f", {'right' if found.right('student')[number] else 'wrong'}. True: " in words(at)
         press(at, f"compare-open-{number}")
         assert at.button_group(key=PART).value == "Side by side"
         assert at.text_area(key="compare-text").value == found.texts[number]
         (said,) = answers(model_folders(run), [found.texts[number]], 32)
         assert gap(said) in words(at)
+        truth = found.label_names[int(found.labels[number])]
+        labels = {name: answer.label for name, answer in said.answers.items()}
+        assert right_or_wrong(labels, truth) in words(at), "the truth came along"
+        assert "True is" not in words(type_text(at, "a sentence of my own"))
 
     def test_doubts_of_both_then_of_a_control_that_is_asked_beside_them(self, own_world):
         at = press(look("Doubts"), "compare-doubts-start")

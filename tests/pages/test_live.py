@@ -256,6 +256,10 @@ def test_the_end_reruns_the_page_once(page, site, run):
     expect(page.get_by_text("ends seen: 1")).to_be_visible()
     expect(page.get_by_text("script runs: 2")).to_be_visible()
     expect(page.locator(".live-word")).to_have_text("finished")
+    # The result above is of the test part: these are named where they stand, and do not shout.
+    for name in ("agreement", "student", "teacher"):
+        expect(page.locator(f".live-{name} .live-aside")).to_contain_text("on the validation part")
+    expect(page.locator(".live-agreement .live-value")).to_have_css("font-size", "24.8px")
     expect(page.get_by_text("You can close this tab")).to_be_hidden()
     asked: list[Request] = []
     page.on("request", lambda request: asked.append(request) if "/live?" in request.url else None)

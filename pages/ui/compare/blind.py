@@ -7,8 +7,8 @@ colour tells whose it is.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
@@ -34,8 +34,8 @@ NEUTRAL = "#8A8F9E"
 SIDES = ("A", "B")
 
 
-Asked = tuple[str, str | None]
-"""A sentence, or the two texts of a pair."""
+Asked = tuple[str, str | None, str]
+"""A sentence, or the two texts of a pair, and the true label: empty where nobody knows it."""
 
 Reply = Answer | Score | Guesses
 """What a model says: labels, a score, or words in place of a hidden one."""
@@ -60,6 +60,7 @@ class Round:
     answers: Mapping[str, Reply]
     teacher: str
     guess: str = ""
+    truth: str = ""
 
     @property
     def is_right(self) -> bool:
@@ -142,13 +143,14 @@ def score_picture(hits: int, count: int) -> str:
 def _texts(run: RunToCompare) -> list[Asked] | None:
     """Sentences to ask about: of the held-out set, or for hidden words the examples; None while there are none."""
     if run.kind == "words":
-        return [*((text, None) for (text,) in HIDDEN.values()), *((text, None) for text in run.settings.probes)]
+        return [(text, None, "") for text in (*(text for (text,) in HIDDEN.values()), *run.settings.probes)]
     found = held_out_of(run, "compare-blind")
     if found is None:
         return None
-    if not found.seconds:
-        return [(text, None) for text in found.texts]
-    return list(zip(found.texts, found.seconds, strict=True))
+    names = found.label_names
+    truths = [names[int(label)] if names else "" for label in found.labels]
+    seconds: Sequence[str | None] = found.seconds or [None] * len(found)
+    return list(zip(found.texts, seconds, truths, strict=True))
 
 
 def _show_typed(run: RunToCompare) -> None:
@@ -172,13 +174,13 @@ def _next(run: RunToCompare, texts: list[Asked]) -> None:
     before = st.session_state.get(ROUND)
     others = [each for each in texts if before is None or each[0] != before.text] or texts
     # Of hidden words a long example can lie beyond what the models read: then another one.
-    for text, second in secrets.SystemRandom().sample(others, min(5, len(others))):
-        st.session_state[ROUND] = new_round(run, text, second)
+    for text, second, truth in secrets.SystemRandom().sample(others, min(5, len(others))):
+        st.session_state[ROUND] = new_round(run, text, second, truth)
         if st.session_state[ROUND].answers:
             return
 
 
-def new_round(run: RunToCompare, text: str, second: str | None) -> Round:
+def new_round(run: RunToCompare, text: str, second: str | None, truth: str = "") -> Round:
     """A question with both answers, on sides drawn by lot."""
     models, longest = model_folders(runs.run_folder(run.run_id)), run.settings.data.max_tokens
     if run.kind == "words":
@@ -191,7 +193,7 @@ def new_round(run: RunToCompare, text: str, second: str | None) -> Round:
     student = SIDES[1 - SIDES.index(teacher)]
     given = {teacher: replies["teacher"], student: replies["student"]} if replies else {}
     # Sorted by side: the order of a dictionary would tell.
-    return Round(run.run_id, text, second, {side: given[side] for side in sorted(given)}, teacher)
+    return Round(run.run_id, text, second, {side: given[side] for side in sorted(given)}, teacher, truth=truth)
 
 
 def _show_round(current: Round) -> None:
@@ -209,7 +211,8 @@ def _show_round(current: Round) -> None:
             if said.picture:
                 st.image(said.picture, width="stretch", alt=f"Answer {side}: {said.alt}")
             if current.guess:
-                st.caption("The large model (teacher)" if side == current.teacher else "The small model (student)")
+                who = "The large model (teacher)" if side == current.teacher else "The small model (student)"
+                st.caption(f"{who}{_verdict_of(current, side)}")
             else:
                 st.button(
                     f"{side} is the large model",
@@ -221,6 +224,16 @@ def _show_round(current: Round) -> None:
     if current.guess:
         show = st.success if current.is_right else st.warning
         show(f"{'Right' if current.is_right else 'Wrong'}: the large model was answer {current.teacher}.")
+        if current.truth:
+            st.caption(as_label(f"True label of this text: {current.truth}.", 200))
+
+
+def _verdict_of(current: Round, side: str) -> str:
+    """What a model's answer is worth, once the audience has guessed; empty where nobody knows what is true."""
+    answer = current.answers[side]
+    if not current.truth or not isinstance(answer, Answer):
+        return ""
+    return f": {'right' if answer.label == current.truth else 'wrong'} about this text"
 
 
 def _said(current: Round, side: str) -> Said:
@@ -243,9 +256,7 @@ def _guess(side: str) -> None:
     if current.guess:
         # A second click on the same picture counts once.
         return
-    st.session_state[ROUND] = current = Round(
-        current.run_id, current.text, current.second, current.answers, current.teacher, side
-    )
+    st.session_state[ROUND] = current = replace(current, guess=side)
     scores = st.session_state.setdefault(SCORE, {})
     hits, count = scores.get(current.run_id, (0, 0))
     scores[current.run_id] = (hits + current.is_right, count + 1)

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import streamlit as st
 
 from core import numbers
@@ -33,8 +34,9 @@ from core.sections import TrainingSettings
 from core.storage import BrokenRun
 from pages.ui.answers import sure_column
 from pages.ui.compare.models import Choice, folders_of, question_of
-from pages.ui.compare.names import title_of
+from pages.ui.compare.names import all_of, title_of
 from pages.ui.compare.progress import begin_or_say, show_progress
+from pages.ui.compare.truth import who_is_right
 from pages.ui.text import as_label, clean, show_text
 
 if TYPE_CHECKING:
@@ -201,7 +203,7 @@ def _gives_scores(chosen: Mapping[str, Choice]) -> bool:
 
 
 def show_file_answers(found: FileAnswers, table: Table) -> None:
-    """How often they agree, how often each is right, the rows with the largest gap first, and the download."""
+    """How often they agree, how often each is right, the rows with the furthest apart first, and the download."""
     count, rows = int(found.answered.sum()), found.rows
     with st.container(horizontal=True, vertical_alignment="center"):
         st.header(_headline(found), anchor=False, width="content")
@@ -220,15 +222,16 @@ def show_file_answers(found: FileAnswers, table: Table) -> None:
             column.caption(
                 f"{numbers.whole(hits)} of {numbers.whole(known)}; 95 % interval {100 * low:.1f} to {100 * high:.1f} %"
             )
+        show_text(_right_together(found))
     st.dataframe(
         file_table(found, rows[:ROWS_SHOWN].tolist()),
         hide_index=True,
         column_config=_columns(found),
-        alt=f"The answers to {min(count, ROWS_SHOWN)} rows, the largest gap first.",
+        alt=f"The answers to {min(count, ROWS_SHOWN)} rows, the furthest apart first.",
     )
     if count > ROWS_SHOWN:
         st.caption(
-            f"The {numbers.whole(ROWS_SHOWN)} rows with the largest gap are shown; the download holds all of them."
+            f"The {numbers.whole(ROWS_SHOWN)} rows that are furthest apart are shown; the download holds all of them."
         )
     st.download_button(
         "Download all answers (CSV)",
@@ -246,12 +249,16 @@ def file_table(found: FileAnswers, rows: list[int]) -> pd.DataFrame:
     """One row each: the text, every model's answer, how far apart they are, whether they agree, and the true label."""
     import pandas as pd
 
-    gaps, agree, question = found.gaps(), found.agree(), found.question
+    gaps, agree, question, known = found.gaps(), found.agree(), found.question, found.known
+    right = {name: found.is_right(name) for name in found.answers}
     lines = []
     for row in rows:
         line: dict[str, str | float] = {"Line": question.lines[row]}
         if found.label_names:
             line["Agree"] = "yes" if agree[row] else "no"
+        if known.any():
+            are_right = {name: bool(right[name][row]) for name in right}
+            line["Right"] = who_is_right(are_right) if known[row] else ""
         line["Text"] = clean(question.texts[row][:1000])
         if question.seconds is not None:
             line["Second text"] = clean(question.seconds[row][:1000])
@@ -260,7 +267,7 @@ def file_table(found: FileAnswers, rows: list[int]) -> pd.DataFrame:
             line[f"{title_of(name)} says"] = clean(said) if found.label_names else sure
             if found.label_names:
                 line[f"{title_of(name)} sure"] = 100 * sure
-        line["Gap"] = 100 * gaps[row] if found.label_names else gaps[row]
+        line["Apart"] = 100 * gaps[row] if found.label_names else gaps[row]
         if question.labels is not None:
             line["True label"] = clean(found.label_of(row))
         lines.append(line)
@@ -275,12 +282,26 @@ def _headline(found: FileAnswers) -> str:
     return f"They agree on {numbers.whole(agreeing)} of {numbers.whole(count)} ({numbers.percent(agreeing / count)})"
 
 
+def _right_together(found: FileAnswers) -> str:
+    """On how many rows with a known label all are right, and on how many none is: agreeing is no merit by itself."""
+    right = np.stack([found.is_right(name)[found.known] for name in found.answers])
+    every, none = int(right.all(axis=0).sum()), int((~right).all(axis=0).sum())
+    split, total = right.shape[1] - every - none, right.shape[1]
+    who = all_of(len(right))
+    return (
+        f"Of {numbers.whole(total)} {numbers.plural('row', total)} with a known label: {who.lower()} right in "
+        f"{numbers.whole(every)}, {'both' if len(right) == 2 else 'all'} wrong in {numbers.whole(none)}, only some "
+        f"right in {numbers.whole(split)}."
+    )
+
+
 def _columns(found: FileAnswers) -> dict:
     config: dict = {
         "Line": st.column_config.NumberColumn(width=60, help="Where the row begins in the file."),
         "Agree": st.column_config.TextColumn(width=60),
         "Text": st.column_config.TextColumn(width=380),
-        "Gap": st.column_config.NumberColumn(
+        "Right": st.column_config.TextColumn(width=75, help="Which models give the true label."),
+        "Apart": st.column_config.NumberColumn(
             format="%.1f" if found.label_names else "%.3f",
             width=65,
             help="How far apart the answers are: in percentage points of probability, or on the scale of the score.",

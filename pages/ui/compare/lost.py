@@ -15,6 +15,7 @@ from core.scoring.held_out_words import HeldOutWords
 from core.scoring.slices import Share, SliceRow
 from pages.ui.compare.kept import held_out_of, held_out_words_of
 from pages.ui.compare.question import put
+from pages.ui.compare.truth import remember_truth
 from pages.ui.marks import fit, short, style, svg
 from pages.ui.stacks import theme_type
 from pages.ui.text import as_label, show_text
@@ -64,6 +65,8 @@ def show_slices(found: HeldOut | HeldOutWords, what: str, names: tuple[str, str,
     for column, name, share in zip(st.columns(3), names, shares, strict=True):
         column.metric(name, numbers.percent(share.value))
         column.caption(spoken(share))
+    part = "test" if isinstance(found, HeldOutWords) else found.split
+    st.caption(as_label(f"On the {part} part, as in the run's result; the curves of a run show the validation part."))
     st.subheader(f"Agreement by kind of {what[:-1]}", anchor=False)
     st.image(agreement_picture(rows, what), width="stretch", alt=_spoken_rows(rows))
     st.caption(
@@ -95,7 +98,7 @@ def show_lost_words(run: RunToCompare, found: HeldOutWords) -> None:
     st.subheader("Words that the teacher still finds, the rarest first", anchor=False)
     for number in lost:
         said = f"Hidden word and teacher: {found.words[number]}. Student: {found.student[number]}."
-        _show_example(run, number, found.contexts[number], as_label(said, 200), (found.contexts[number],))
+        _show_example(run, number, found.contexts[number], as_label(said, 200), (found.contexts[number],), "")
 
 
 def show_furthest(run: RunToCompare, found: HeldOut) -> None:
@@ -103,10 +106,11 @@ def show_furthest(run: RunToCompare, found: HeldOut) -> None:
     st.subheader("Where they are furthest apart", anchor=False)
     for number in found.furthest(SHOWN):
         texts = (found.texts[number],) if found.seconds is None else (found.texts[number], found.seconds[number])
-        _show_example(run, number, "\n".join(texts), clean_caption(found, number), texts)
+        truth = found.label_names[int(found.labels[number])] if found.label_names else ""
+        _show_example(run, number, "\n".join(texts), clean_caption(found, number), texts, truth)
 
 
-def _show_example(run: RunToCompare, number: int, text: str, caption: str, texts: Sequence[str]) -> None:
+def _show_example(run: RunToCompare, number: int, text: str, caption: str, texts: Sequence[str], truth: str) -> None:
     with st.container(border=True):
         show_text(text[:400] + ("…" if len(text) > 400 else ""))
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -117,21 +121,24 @@ def _show_example(run: RunToCompare, number: int, text: str, caption: str, texts
                 type="tertiary",
                 icon=":material/arrow_forward:",
                 on_click=_open,
-                args=(run, texts),
+                args=(run, texts, truth),
             )
 
 
 def clean_caption(found: HeldOut, number: int) -> str:
     """What each says to a text and what is true, in one line that is safe as markdown."""
     if not found.label_names:
-        said = {role: f"{found.answers[role][number, 0]:.3g}" for role in ("teacher", "student")}
-        truth, gap = f"{float(found.labels[number]):.3g}", f"{found.gaps[number]:.3g} apart"
+        true = float(found.labels[number])
+        values = {role: float(found.answers[role][number, 0]) for role in ("teacher", "student")}
+        said = {role: f"{value:.3g} ({abs(value - true):.2g} off)" for role, value in values.items()}
+        truth, gap = f"{true:.3g}", f"{found.gaps[number]:.3g} apart"
     else:
         said = {}
         for role in ("teacher", "student"):
             shares = found.probabilities(role, number)
             label = max(shares, key=lambda each: shares[each])
-            said[role] = f"{label} ({numbers.percent(shares[label], 0)})"
+            verdict = "right" if found.right(role)[number] else "wrong"
+            said[role] = f"{label} ({numbers.percent(shares[label], 0)}), {verdict}"
         truth = found.label_names[int(found.labels[number])]
         points = round(100 * found.gaps[number])
         gap = f"{points} {numbers.plural('point', points)} apart"
@@ -212,7 +219,9 @@ def _how(found: HeldOut | HeldOutWords, what: str) -> str:
     )
 
 
-def _open(run: RunToCompare, texts: Sequence[str]) -> None:
+def _open(run: RunToCompare, texts: Sequence[str], truth: str) -> None:
     # One line is one sentence there, so a text of several lines becomes one.
-    put(run.kind, [" ".join(text.split()) for text in texts])
+    asked = [" ".join(text.split()) for text in texts]
+    put(run.kind, asked)
+    remember_truth(run, asked, truth)
     st.session_state[PART] = "Side by side"

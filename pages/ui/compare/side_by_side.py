@@ -17,10 +17,11 @@ from core.scoring.hidden_words import HiddenWords, guesses
 from pages.ui.answers import show_answers, show_scores
 from pages.ui.compare.models import Choice, folders_of, whose
 from pages.ui.compare.question import is_asked, show_question
+from pages.ui.compare.truth import right_or_wrong, truth_of
 from pages.ui.examples import known_ends
 from pages.ui.hidden_words import show_hidden_words
 from pages.ui.replay import read_shares, recorded_ends
-from pages.ui.text import clean, show_text
+from pages.ui.text import as_label, clean, show_text
 
 WISH = "compare-wish"
 
@@ -43,6 +44,9 @@ def show_side_by_side(run: RunToCompare, chosen: Mapping[str, Choice]) -> None:
         show_scores(found, ends_of(run), said_below)
     else:
         show_answers(found, said_below)
+        if truth := truth_of(run, list(texts)):
+            said = {name: answer.label for name, answer in found[0].answers.items()}
+            st.write(f"**{as_label(right_or_wrong(said, truth), 200)}**")
 
 
 def asking(models: Mapping[str, Path], count: int, ask: Callable[[], Found]) -> Found:

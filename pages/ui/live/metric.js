@@ -9,7 +9,7 @@ const METRICS = {
   accuracy: {
     ...SHARE,
     name: "accuracy",
-    title: "Held-out sentences",
+    title: "Validation sentences",
     units: { teacher: "% right", student: "% right, and % agreeing" },
     sameAnswer: "the same answer from both",
     finding: (model, score) => `the ${model} is right on ${score} of the held-out sentences`,

@@ -133,7 +133,8 @@ export class Panel {
     this.showNumbers(run, loss, ended)
     write(this.word, answer.state)
     this.word.dataset.state = answer.state
-    write(this.sentence, answer.sentence)
+    // Once it has ended the page around this says how.
+    write(this.sentence, ended ? "" : answer.sentence)
     write(this.heard, `${answer.state}: ${STAGES[answer.stage] ?? answer.sentence}`)
     this.promise.hidden = ended
     this.stageSwitch.hidden = !(run.stages.teacher.begun && run.stages.student.begun)
@@ -171,10 +172,15 @@ export class Panel {
     const scored = student.newest("scores", "score")
     const teacherNow = student.facts.teacher_score ?? teacher.newest("scores", "score")
     const spent = [teacher.elapsed, student.elapsed].filter(value => value !== null)
+    // Beside a result the test part leads, so each score of the validation part says that it is one.
+    const part = run.answer.state === "finished" ? "on the validation part" : ""
     this.tile("agreement", "Agreement with the teacher", metric.show(student.newest("scores", "agreement")),
-      student.begun ? metric.sameAnswer : "measured once the student learns")
-    this.tile("student", `Student ${metric.name}`, metric.show(scored), kept(scored, teacherNow))
-    this.tile("teacher", `Teacher ${metric.name}`, metric.show(teacherNow), student.begun ? "the line to climb to" : "so far")
+      part || (student.begun ? metric.sameAnswer : "measured once the student learns"))
+    const share = kept(scored, teacherNow)
+    this.tile("student", `Student ${metric.name}`, metric.show(scored), part && share ? `${share}, ${part}` : part || share)
+    this.tile("teacher", `Teacher ${metric.name}`, metric.show(teacherNow),
+      part || (student.begun ? "the line to climb to" : "so far"))
+    this.root.toggleAttribute("data-finished", Boolean(part))
     this.tile("loss", run.stage === "student" ? "Total loss" : "Teacher’s loss", plain(loss), "lower is better")
     this.tile("lr", "Learning rate", plain(now.lr), "of the next update")
     this.tile("speed", "Speed", plain(now.speed), "texts a second")

@@ -30,6 +30,7 @@ from core.scoring.held_out import weights_of
 from core.sections import TrainingSettings
 from core.storage import BrokenRun, jobs_root
 from pages.ui.compare.file import file_table
+from pages.ui.compare.truth import right_or_wrong
 from tests.fixtures.compare_page import labelled_run
 from tests.fixtures.recorded_progress import Recorder
 from tests.fixtures.small_runs import MASKED, listing, run_once, world_of
@@ -83,7 +84,7 @@ def test_rows_come_back_with_the_largest_gap_first(run):
     gaps = found.gaps()[found.rows]
     assert sorted(found.rows.tolist()) == list(range(len(ROWS))) and (np.diff(gaps) <= 0).all()
     shown = file_table(found, found.rows.tolist())
-    assert shown["Gap"].is_monotonic_decreasing and shown["Line"].tolist() == [int(row) + 2 for row in found.rows]
+    assert shown["Apart"].is_monotonic_decreasing and shown["Line"].tolist() == [int(row) + 2 for row in found.rows]
 
 
 def test_accuracy_counts_the_rows_whose_label_is_known(run):
@@ -94,6 +95,30 @@ def test_accuracy_counts_the_rows_whose_label_is_known(run):
     (note,) = [note for note in found.question.notes if "do not know" in note]
     assert "2 of 6 rows" in note and "line 6: 'maybe'" in note
     assert ask(run, file_of(*ROWS), label="").right("teacher") == (0, 0)
+
+
+def test_right_and_wrong_are_marked_where_the_truth_is_known(run):
+    """Two models that agree may both be wrong, which "agree: yes" alone reads as good."""
+    found = ask(run, file_of(*ROWS))
+    shown = file_table(found, list(range(len(ROWS)))).set_index("Line").sort_index()
+    for row, line in enumerate(shown.to_dict("records")):
+        right = [name for name in ("teacher", "student") if found.said(name, row)[0] == found.label_of(row)]
+        expected = {0: "none", 1: right[0] if right else "", 2: "both"}[len(right)]
+        assert line["Right"] == (expected if found.label_of(row) else "")
+    assert {"none", "both"} & set(shown["Right"]) and shown["Right"].tolist()[4:] == ["", ""]
+    assert "Right" not in file_table(ask(run, file_of(*ROWS), label=""), [0]), "nobody knows"
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"teacher": "bad", "student": "bad"}, "True is good: both are wrong."),
+        ({"teacher": "good", "student": "good"}, "True is good: both are right."),
+        ({"teacher": "good", "student": "bad"}, "True is good: the teacher is right, the student is wrong."),
+    ],
+)
+def test_who_is_right_is_one_sentence(said, expected):
+    assert right_or_wrong(said, "good") == expected
 
 
 @pytest.mark.parametrize("written", [("1", "0"), ("1.0", "0.0"), (" 1", "0 ")])
@@ -327,7 +352,8 @@ def test_the_download_holds_the_file_and_every_answer(run):
     content = file_of(*ROWS, ("@evil", "negative"), head=("text", "label"))
     found, table = ask(run, content), parse_csv(content, "mine.csv")
     head, *rows = csv.reader(io.StringIO(to_csv(found, table).decode("utf-8-sig"), newline=""))
-    assert head == ["text", "label", "teacher says", "teacher sure", "student says", "student sure", "agree", "gap"]
+    answered = ["teacher says", "teacher sure", "student says", "student sure"]
+    assert head == ["text", "label", *answered, "agree", "gap", "right"]
     assert len(rows) == len(ROWS) + 1
     texts = {row[0] for row in rows}
     assert {"'=1+1", "'@evil", ROWS[0][0]} <= texts
