@@ -42,6 +42,11 @@ def why_it_failed(error: BaseException, step: int | None = None, log: str = "The
     return f"Something unexpected went wrong{at} ({type(error).__name__}). {log} has the details."
 
 
+def may_pass(sentence: str) -> bool:
+    """True for a sentence of `why_it_failed` about something outside a run, which may be mended: then it can go on."""
+    return sentence.startswith(("The disk ", "A file could not be opened"))
+
+
 def is_disk_full(error: BaseException) -> bool:
     """True if the system said that there is no room left, by number or in the text of a library."""
     return _has_number(error, FULL) or _says(error, _FULL_SAID)

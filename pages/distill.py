@@ -13,7 +13,8 @@ from pages.ui.draft import Draft, read_draft
 from pages.ui.plan import show_plan
 from pages.ui.recipe import show_objective, show_recipe
 from pages.ui.text import as_label
-from pages.ui.watch import DEMO_STARTED, new_run, show_queue, show_run, submit
+from pages.ui.waiting import next_turn, show_queue, when
+from pages.ui.watch import DEMO_STARTED, new_run, show_run, submit
 
 NEXT_RUN = "next-run-id"
 
@@ -56,7 +57,7 @@ def _show_start(draft: Draft) -> None:
             args=(run_id,),
         )
         if busy:
-            st.caption("The machine is at work already. This run will wait for its turn.")
+            st.caption(f"The machine is at work already. This run begins {when(next_turn())}.")
         if draft.reason:
             st.caption(in_words(draft.reason), width="stretch")  # beside the button, on two lines if need be
     for sentence in missing:

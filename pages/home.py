@@ -17,6 +17,7 @@ from pages.ui.origin import measured_badge, paper_badge
 from pages.ui.result import different, read_result
 from pages.ui.stacks import show_distillation
 from pages.ui.text import as_label
+from pages.ui.waiting import next_turn, when
 from pages.ui.watch import DEMO_STARTED, submit
 
 DEMO_RUN = "demo-run-id"
@@ -100,6 +101,8 @@ with words:
     )
     for sentence in missing:
         st.error(sentence)
+    if (turn := next_turn()).before:
+        st.caption(f"The machine is at work now. The demo would begin {when(turn)}.")
     plan = estimate.plan(Settings())
     st.caption(
         f"The teacher has 6 layers and {numbers.millions(plan.teacher.parameters)} parameters: large beside its "

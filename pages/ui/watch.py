@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 import streamlit as st
 
-from core.cli import kinds
 from core.config import Settings
 from core.errors import DistilleryError
+from core.failures import may_pass
 from core.persisted import is_there
 from core.runs import folder as runs
 from core.runs.about import given_name, run_name
@@ -20,11 +19,13 @@ from core.runs.results import read_result
 from core.runs.resume import request_resume
 from core.storage import open_plain
 from pages.ui import form
+from pages.ui.attempt import attempt
 from pages.ui.live import live_view
 from pages.ui.recipe import describe
 from pages.ui.replay import show_replay
 from pages.ui.result import show_result
 from pages.ui.text import as_label, show_text
+from pages.ui.waiting import show_turn
 
 DEMO_STARTED = "demo-started"
 """The demo's run, from the click on Home until the page that shows it is there."""
@@ -54,8 +55,6 @@ def show_run(folder: Path) -> None:
 def show_course(folder: Path, status: runs.Status, settings: Settings) -> None:
     """What a run does now or has measured, and its curves; follows it while it waits or trains."""
     if status.state == "queued":
-        when = "when the one before it has ended" if kinds.at_work() else "in a moment"
-        st.info(f"Waiting for its turn. It begins {when}. You can close this tab.")
         _wait_for(folder, status.state)
         return
     if status.state == "finished":
@@ -81,48 +80,19 @@ def show_log(folder: Path) -> None:
                 st.caption(as_label(f"It cannot be read: {error.strerror}.", 300))
 
 
-def show_queue(besides: str | None) -> None:
-    """The runs that wait, the next one first, each with a button to take it out."""
-    waiting = [folder for folder in kinds.waiting_runs() if folder.name != besides]
-    if not waiting:
-        return
-    st.subheader("Waiting")
-    for place, folder in enumerate(waiting, 1):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            show_text(f"{place}. {_waiting(folder)}")
-            st.space("stretch")
-            st.button("Remove", key=f"remove-{folder.name}", on_click=attempt, args=(runs.request_stop, folder))
-
-
-def _waiting(folder: Path) -> str:
-    try:
-        settings = runs.read_settings(folder)
-    except DistilleryError as error:
-        return str(error)
-    return f"{run_name(folder, settings)}: {describe(settings)}"
-
-
 def _show_title(folder: Path, name: str, status: runs.Status) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.title(as_label(name), anchor=False, width="content")
         if status.state in STATE_COLOURS:
             st.badge(status.state, color=STATE_COLOURS[status.state])
         st.space("stretch")
-        if status.state not in runs.ENDED:
+        if status.state == "queued":
+            st.button("Remove from the queue", key="remove", on_click=attempt, args=(runs.request_stop, folder))
+        elif status.state not in runs.ENDED:
             show_stop(folder, status, kept="What the student has learned is kept.")
         elif st.button("All about this run", key="on-runs", help="Its files, checkpoints, export and notes."):
             st.switch_page("../runs.py", query_params={"run": folder.name})
         st.button("Set up another run", key="another", on_click=new_run)
-
-
-def attempt(action: Callable[[Path], None], folder: Path) -> None:
-    """Do what was clicked; if the run has changed or gone since the button was drawn, say so instead."""
-    try:
-        action(folder)
-    except FileNotFoundError:
-        st.toast("This run has just been deleted.")
-    except DistilleryError as error:
-        st.toast(as_label(str(error), 300))
 
 
 def submit(settings: Settings, run_id: str) -> bool:
@@ -153,9 +123,14 @@ def show_end(folder: Path, status: runs.Status) -> None:
     """How a run ended that did not finish, and what can be done about it."""
     show = st.error if status.state == "failed" else st.warning
     show(as_label(status.sentence, longest=1000))
+    helps = resume_helps(status)
     with st.container(horizontal=True):
-        show_resume(folder)
-        st.button("Use these settings again", key="again", on_click=attempt, args=(use_settings, folder))
+        if helps:
+            show_resume(folder)
+        type: Literal["primary", "secondary"] = "secondary" if helps else "primary"
+        st.button("Use these settings again", key="again", type=type, on_click=attempt, args=(use_settings, folder))
+        if not helps:
+            show_resume(folder, type="secondary")
         show_compare_stopped(folder)
 
 
@@ -185,6 +160,11 @@ def show_resume(folder: Path, key: str = "resume", type: Literal["primary", "sec
     )
 
 
+def resume_helps(status: runs.Status) -> bool:
+    """Whether going on is the first thing to try: after a failure that lies in the settings it would only recur."""
+    return status.state != "failed" or may_pass(status.sentence)
+
+
 def show_compare_stopped(folder: Path) -> None:
     """The way to the half-trained student, where there is one."""
     if (folder / "student").exists() and st.button("Compare what it had learned", key="compare-stopped"):
@@ -208,6 +188,7 @@ def _wait_for(folder: Path, state: runs.State) -> None:
         # A rerun of the whole page says what became of a run that has been deleted.
         if not folder.exists() or _state(folder) != state:
             st.rerun()
+        show_turn(folder)
 
     look()
 

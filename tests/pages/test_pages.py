@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,11 +71,17 @@ def test_home_shows_the_three_newest_results(home):
     assert asked_for(draw(at)) == "20261122-130000-ab12"
 
 
+def test_home_says_when_the_demo_would_begin_while_something_trains(home):
+    assert "The demo would begin" not in words(open_page(HOME))
+    make_run(home, state="running")
+    assert re.search(r"The demo would begin in about \d+.*, when the one before it has ended", words(open_page(HOME)))
+
+
 def test_the_demo_is_one_run_with_the_default_settings():
     at = press(open_page(HOME), "Start the demo")
     (folder,) = made_runs()
     assert runs.read_settings(folder) == Settings(name="Demo")
-    assert asked_for(at) == folder.name and "Waiting for its turn." in words(at)
+    assert asked_for(at) == folder.name and "Waiting for its turn: place 1." in words(at)
     assert "Nothing yet" in words(draw(at.switch_page(HOME))), "Home can be visited again"
 
 
@@ -165,7 +172,8 @@ def test_distil_opens_with_the_run_that_trains(home):
     at = open_page(DISTIL)
     assert asked_for(at) == active.name
     at = open_page(DISTIL, new="1")
-    assert button(at, "Add to the queue") and "The machine is at work already" in words(at)
+    assert button(at, "Add to the queue")
+    assert re.search("at work already. This run begins in about .*, when the one before it has ended", words(at))
 
 
 def test_waiting_runs_are_listed_in_order_and_can_be_removed(home):
@@ -173,7 +181,10 @@ def test_waiting_runs_are_listed_in_order_and_can_be_removed(home):
     for hour, name in ((11, "First"), (12, "Second")):
         runs.create_run(Settings(name=name), f"20261122-{hour}0000-aaaa")
     at = open_page(DISTIL)
-    assert [line.value[:9] for line in at.text if line.value[:2] in ("1.", "2.")] == ["1. First:", "2. Second"]
+    waiting = [line.value for line in at.text if line.value[:2] in ("1.", "2.")]
+    assert [line[:9] for line in waiting] == ["1. First:", "2. Second"]
+    starts = [re.search(r"Begins in about (\d+).min, when the (.*) before", line).groups() for line in waiting]
+    assert [before for _, before in starts] == ["one", "2"] and int(starts[0][0]) < int(starts[1][0])
     at.button(key="remove-20261122-110000-aaaa").click()
     draw(at)
     assert "1. Second" in words(at) and "First" not in words(at)
@@ -187,10 +198,13 @@ def test_waiting_runs_are_listed_in_order_and_can_be_removed(home):
 def test_a_queued_run_says_that_it_waits_and_can_be_stopped(home):
     folder = make_run(home, state="queued", sentence="Waiting for its turn.")
     at = open_page(DISTIL, run=folder.name)
-    assert "Waiting for its turn. It begins in a moment" in at.info[0].value and "close this tab" in at.info[0].value
+    assert (
+        "Waiting for its turn: place 1. It begins in a moment" in at.info[0].value
+        and "close this tab" in at.info[0].value
+    )
     assert ":gray-badge[queued]" in words(at)
     assert not at.get("bidi_component"), "there are no curves yet"
-    press(at, "Stop")
+    press(at, "Remove from the queue")
     assert runs.read_status(folder).state == "stopped" and "Stopped before it began." in plain(at)
 
 
@@ -230,6 +244,10 @@ def test_a_failed_run_says_why_and_keeps_the_log_behind_a_lid(home):
     (folder / "log.txt").write_text("line\n" * 5000 + "RuntimeError: **boom**\n")
     at = open_page(DISTIL, run=folder.name)
     assert "The loss became nan at step 3." in plain(at) and at.error
+    again, resume = button(at, "Use these settings again"), button(at, "Resume")
+    assert (again.proto.type, resume.proto.type) == ("primary", "secondary"), "it would only happen again"
+    full = make_run(home, "20261122-130000-ab12", "failed", "The disk was full at step 3. Make room, and start again.")
+    assert button(open_page(DISTIL, run=full.name), "Resume").proto.type == "primary", "there may be room now"
     (log,) = (each for each in at.expander if each.label == "Log")
     assert not log.proto.expanded
     assert log.code[0].value.rstrip().endswith("RuntimeError: **boom**") and len(log.code[0].value) <= 8000
@@ -471,7 +489,9 @@ def test_a_run_deleted_while_it_is_open_is_a_sentence(home):
     assert "There is no run called" in plain(draw(at))
 
 
-@pytest.mark.parametrize(("state", "label"), [("running", "Stop"), ("queued", "Stop"), ("failed", "Resume")])
+@pytest.mark.parametrize(
+    ("state", "label"), [("running", "Stop"), ("queued", "Remove from the queue"), ("failed", "Resume")]
+)
 def test_a_click_on_a_run_that_has_just_been_deleted_is_answered_in_words(home, state, label):
     folder = make_run(home, state=state)
     at = open_page(DISTIL, run=folder.name)

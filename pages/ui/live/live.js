@@ -5,6 +5,7 @@ import { lossFigure, scoresFigure, sharesFigure, spanOf, termsFigure } from "./f
 import { hasEnded, Panel } from "./panel.js"
 import { poll } from "./poll.js"
 import { Run } from "./store.js"
+import { showVerdict } from "./verdict.js"
 
 const LABEL_WIDTH = { loss: 62, terms: 74, scores: 118 }
 const WORTH_DRAWING_PX = 0.5
@@ -12,6 +13,9 @@ const WIDTH_OF_A_BUCKET_PX = 1.5
 const NO_CHART = "The chart could not be loaded. Reload the page."
 
 const views = new WeakMap()
+
+/** The run that has just finished before this viewer's eyes, until the page with its verdict is there. */
+let justFinished = null
 
 /** Mount the view, or update the one that is there. Returns it; its `close` ends everything it started. */
 export function show(component, address) {
@@ -36,6 +40,10 @@ class LiveView {
     this.tell = setTriggerValue
     this.opened ??= this.open()
     this.recolour()
+    if (data.run === justFinished && !data.watched) {
+      justFinished = null
+      showVerdict()
+    }
     if (data.run !== this.run?.id) this.follow(data.run)
     else if (data.watched && !this.wasWatched) this.polling.wake()
     this.wasWatched = data.watched
@@ -113,6 +121,7 @@ class LiveView {
   end(state) {
     if (this.data.watched && this.toldOf !== this.data) {
       this.toldOf = this.data
+      if (state === "finished") justFinished = this.run.id
       this.tell("ended", state)
     }
   }

@@ -11,8 +11,8 @@ from core import numbers
 from core.errors import DistilleryError
 from core.runs.disk import checkpoints, sizes
 from core.runs.tensorboard import FOLDER, is_written, refresh_tensorboard, remove_tensorboard, write_tensorboard
+from pages.ui.attempt import attempt
 from pages.ui.runs.table import megabytes
-from pages.ui.watch import attempt
 
 MEANING = {
     "student": "student: a plain folder for from_pretrained",

@@ -12,6 +12,7 @@ from core.runs.about import LONGEST_NAME, LONGEST_NOTES, given_name, read_about,
 from core.runs.remove import why_not
 from core.runs.resume import RESUMABLE
 from core.runs.table import RunRow, row_of
+from pages.ui.attempt import attempt
 from pages.ui.export import export_panel
 from pages.ui.runs.keeping import show_files, show_other_tools
 from pages.ui.runs.listing import go_to, in_address
@@ -20,7 +21,7 @@ from pages.ui.runs.table import state_of
 from pages.ui.text import as_label, show_text
 from pages.ui.watch import (
     STATE_COLOURS,
-    attempt,
+    resume_helps,
     show_compare_stopped,
     show_course,
     show_log,
@@ -92,20 +93,24 @@ def _show_state(row: RunRow) -> None:
 
 def _show_actions(folder: Path, row: RunRow) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        if row.state in RESUMABLE and row.settings is not None:
-            show_resume(folder)
+        resumable = row.state in RESUMABLE and row.settings is not None
+        helps = resumable and resume_helps(runs.read_status(folder))
+        if resumable:
+            show_resume(folder, type="primary" if helps else "secondary")
             show_compare_stopped(folder)
         if row.state in runs.ACTIVE and st.button("Watch it learn", key="watch", type="primary"):
             st.switch_page("../distill.py", query_params={"run": folder.name})
         if row.settings is not None:
-            _show_settings_buttons(folder)
+            _show_settings_buttons(folder, main=resumable and not helps)
         reason = why_not(folder)
         if st.button("Delete", key="delete", icon=":material/delete:", disabled=bool(reason), help=reason or None):
             ask_to_remove([folder])
 
 
-def _show_settings_buttons(folder: Path) -> None:
-    if st.button("Use these settings", key="use", help="Opens Distil with the form filled in as for this run."):
+def _show_settings_buttons(folder: Path, main: bool) -> None:
+    """`main`: they are what helps, because the run failed over them."""
+    said = "Opens Distil with the form filled in as for this run."
+    if st.button("Use these settings", key="use", type="primary" if main else "secondary", help=said):
         try:
             use_settings(folder)
         except DistilleryError as error:
