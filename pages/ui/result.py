@@ -19,7 +19,7 @@ ONE = {"sentences": "a sentence", "pairs": "a pair", "masked words": "a text"}
 def show_result(run_id: str, results: Results, settings: Settings) -> None:
     """Scores, the three promises beside the paper's, and what to do next."""
     with st.container(border=True, key="verdict"):
-        st.markdown(f"#### {headline(results, settings)}")
+        st.markdown(f"## {headline(results, settings)}")
         _show_scores(results)
         _show_promises(results)
         with st.container(horizontal=True, vertical_alignment="center"):
