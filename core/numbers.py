@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 THIN = "\u202f"
 UNKNOWN = "–"
 
@@ -59,6 +61,11 @@ def megabytes(size_mb: float) -> str:
 def milliseconds(value: float) -> str:
     """4.125 to "4.13 ms"."""
     return unit(value, "ms")
+
+
+def rate(value: float) -> str:
+    """A learning rate, 0.0003 to "3e-4"."""
+    return f"{value:.2g}" if value >= 1e-3 else re.sub("e-0*", "e-", f"{value:.1e}").replace(".0e", "e")
 
 
 def whole(count: float) -> str:

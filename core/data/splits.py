@@ -41,6 +41,14 @@ def official_split(names: tuple[str, ...], part: Part, test: Part, most: int | N
     return LabelledData(names, train, validation, test, notes=notes)
 
 
+def held_out(names: tuple[str, ...], part: Part, count: int, seed: int) -> tuple[Part, Part]:
+    """The part but for `count` examples, and those, drawn at random with the classes in the same shares.
+
+    Raises DistilleryError if a class has too few for both.
+    """
+    return _drawn(names, part, part, seed, test_size=count)
+
+
 def without_copies(part: Part) -> tuple[Part, int]:
     """Each text (or pair) once, its first example kept, whatever the case and spacing; and how many were dropped."""
     keys = part.keys()

@@ -50,6 +50,8 @@ class Cell:
     notes: tuple[Text, ...] = ()
     is_leaked: bool = False
     """True if the model had learned from texts of this task before; a note says from which."""
+    chosen_rate: Amount | None = None
+    """The learning rate that did best on a held-out tenth of the training examples; None where none was chosen."""
     elapsed_s: Amount = 0.0
     compute: dict[Text, Text | Count] = field(default_factory=dict)
     versions: dict[Text, Text] = field(default_factory=dict)

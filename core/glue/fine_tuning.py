@@ -76,9 +76,9 @@ class Course:
         train(lesson, self.schedule, self.compute, self.recorder, lambda step: None, self.stage, self.keeper)
 
 
-def schedule_of(settings: GlueSettings, seed: int) -> Schedule:
-    """The schedule of every cell of a job with this seed."""
-    return Schedule(settings.epochs, settings.batch_size, settings.learning_rate, settings.warmup, seed)
+def schedule_of(settings: GlueSettings, rate: float, seed: int) -> Schedule:
+    """The schedule of a cell of a job with this seed and learning rate."""
+    return Schedule(settings.epochs, settings.batch_size, rate, settings.warmup, seed)
 
 
 def new_learner(entrant: Entrant, label_names: Sequence[str], longest: int, compute: Compute, seed: int) -> Learner:

@@ -14,11 +14,12 @@ from typing import Any
 
 import torch
 
+from core import numbers
 from core.distill.device import Compute, choose_compute
 from core.distill.job import versions
 from core.glue.cells import Cell, read_cells, write_cell
 from core.glue.entrants import Entrant, entrants
-from core.glue.measure import Measured, Setting, ask, learn
+from core.glue.measure import Measured, Setting, ask, learn, try_rate
 from core.glue.plan import CHECKPOINTS, TEACHERS, Plan, PlannedCell, write_plan
 from core.glue.planning import check_job, plan_of
 from core.glue.recorder import JobRecorder
@@ -82,6 +83,10 @@ def _measure_all(
         recorder.check_stop()
         recorder.progress(f"{_what(settings, cell)}: reading the texts.", cell.first_step)
         setting = Setting(settings, folder, plan, cell, models, compute, _what(settings, cell))
+        if cell.rate is not None:
+            try_rate(setting, recorder)
+            _clear(plan, cell, folder)
+            continue
         began = time.monotonic()
         measured = (ask if cell.way == "zero-shot" else learn)(setting, recorder)
         _keep(setting, measured, time.monotonic() - began)
@@ -94,7 +99,8 @@ def _measure_all(
 
 def _what(settings: GlueSettings, cell: PlannedCell) -> str:
     seeds = f", seed {cell.seed + 1} of {settings.seeds}" if settings.seeds > 1 and cell.way != "zero-shot" else ""
-    return f"{cell.title} on {cell.task}{seeds}"
+    rate = "" if cell.rate is None else f", learning rate {numbers.rate(cell.rate)}"
+    return f"{cell.title} on {cell.task}{seeds}{rate}"
 
 
 def _keep(setting: Setting, measured: Measured, elapsed_s: float) -> None:
@@ -119,6 +125,7 @@ def _keep(setting: Setting, measured: Measured, elapsed_s: float) -> None:
         mismatched=measured.mismatched,
         notes=(*texts.notes, *leaks, *measured.notes),
         is_leaked=bool(leaks),
+        chosen_rate=measured.chosen_rate,
         elapsed_s=round(elapsed_s, 1),
         compute=_facts(setting.compute),
         versions=versions(),

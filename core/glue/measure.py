@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from core.glue.entrants import Entrant
 from core.glue.fine_tuning import Course, Learner, again_loss, distil_again, fine_tune, new_learner, schedule_of
 from core.glue.metrics import TaskScore, majority_score, score_task
 from core.glue.plan import Plan, PlannedCell
+from core.glue.rates import RATES, best_rate, keep_tried, without_held_out
 from core.glue.recorder import CellRecorder, JobRecorder
 from core.glue.settings import GlueSettings
 from core.glue.tasks import TaskTexts, read_task
@@ -39,6 +40,7 @@ class Measured:
     mismatched: dict[str, float | None] | None
     train_examples: int
     notes: tuple[str, ...] = ()
+    chosen_rate: float | None = None
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,17 @@ class Setting:
         if self.cell.way == "distilled again":
             loss = again_loss(self.settings)
             recipe |= {"teacher": self.plan.teacher_of(self.cell).model, "loss": loss.model_dump(mode="json")}
+        if self.settings.choose_rate:
+            recipe["learning_rate"] = list(RATES)
         if (readings := self.settings.readings(self.cell.role)) > 1:
             recipe["readings"] = readings
         return recipe
 
-    def keeper(self, texts: TaskTexts, recorder: CellRecorder) -> Keeper:
+    def keeper(self, texts: TaskTexts, rate: float, recorder: CellRecorder) -> Keeper:
         """Where this cell's training is kept, and what it must not be confused with."""
         named = {"model": self.cell.model, "task": self.cell.task, "seed": self.cell.seed, "way": self.cell.way}
+        if self.settings.choose_rate:
+            named["rate"] = rate
         conditions = {
             "device": str(self.compute.device),
             "precision": self.compute.precision,
@@ -88,22 +94,45 @@ class Setting:
 
 def learn(setting: Setting, recorder: JobRecorder) -> Measured:
     """Let the model learn the task, and score it. Raises StopRequested, leaving a checkpoint, and DistilleryError."""
+    settings, cell = setting.settings, setting.cell
+    chosen = best_rate(setting.plan, cell, setting.job) if settings.choose_rate else None
+    texts = _texts(setting)
+    learner = _learned(setting, texts, chosen or settings.learning_rate, recorder)
+    _keep_for_students(setting, learner)
+    return replace(_scored(texts, learner, recorder, len(texts.train)), chosen_rate=chosen)
+
+
+def try_rate(setting: Setting, recorder: JobRecorder) -> None:
+    """Learn the task but for a tenth of it with one learning rate, and keep how well that tenth is answered.
+
+    Raises StopRequested, leaving a checkpoint, and DistilleryError.
+    """
+    cell, texts = setting.cell, _texts(setting)
+    assert cell.rate is not None
+    train, judged = without_held_out(texts, cell.seed)
+    learner = _learned(setting, replace(texts, train=train), cell.rate, recorder)
+    keep_tried(cell, setting.job, _score(texts.name, judged, learner, recorder).score)
+
+
+def _texts(setting: Setting) -> TaskTexts:
+    return read_task(setting.settings, setting.cell.task).drawn(setting.settings.max_examples, setting.cell.seed)
+
+
+def _learned(setting: Setting, texts: TaskTexts, rate: float, recorder: JobRecorder) -> Learner:
+    """The cell's model when it has learned from these texts."""
     settings, cell, compute = setting.settings, setting.cell, setting.compute
-    texts = read_task(settings, cell.task).drawn(settings.max_examples, cell.seed)
-    schedule = schedule_of(settings, cell.seed)
-    per_epoch = cell.steps // settings.epochs
-    told = CellRecorder(recorder, setting.what, cell.first_step, per_epoch, settings.epochs)
+    told = CellRecorder(recorder, setting.what, cell.first_step, cell.steps // settings.epochs, settings.epochs)
     learner = new_learner(setting.entrant, texts.label_names, settings.max_tokens, compute, cell.seed)
     stage: Stage = "teacher" if cell.role == "teacher" else "student"
-    course = Course(schedule, compute, told, setting.keeper(texts, told), stage)
+    schedule = schedule_of(settings, rate, cell.seed)
+    course = Course(schedule, compute, told, setting.keeper(texts, rate, told), stage)
     if cell.way == "distilled again":
         _learn_from_teacher(setting, learner, texts, course)
     else:
         told.say_epoch(0)
         fine_tune(learner, repeated(texts.train, settings.readings(cell.role)), course)
-    _keep_for_students(setting, learner)
     told.say_epoch(cell.steps)
-    return _scored(texts, learner, recorder, len(texts.train))
+    return learner
 
 
 def ask(setting: Setting, recorder: JobRecorder) -> Measured:

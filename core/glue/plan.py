@@ -26,7 +26,8 @@ TEACHERS = "teachers"
 class PlannedCell:
     """One score to come. Its updates are those after `first_step`, counted over the job; asking only counts as one.
 
-    `work` is about how many seconds it takes on the reference machine of `core/estimate.py`.
+    With a `rate` it is a trial of this learning rate, and the cell without one that follows takes the best. `work` is
+    about how many seconds it takes on the reference machine of `core/estimate.py`.
     """
 
     model: FileName
@@ -38,10 +39,12 @@ class PlannedCell:
     first_step: Count
     steps: Some
     work: Amount
+    rate: Amount | None = None
 
     def path(self, job: Path) -> Path:
-        """Where its score is going to be."""
-        return cell_path(job, self.model, self.task, self.seed)
+        """Where its score is going to be; a trial's is kept until the job is done."""
+        score = cell_path(job, self.model, self.task, self.seed)
+        return score if self.rate is None else job / CHECKPOINTS / f"{score.stem}.{self.rate:.0e}.json"
 
     @property
     def last_step(self) -> int:
@@ -83,7 +86,12 @@ class Plan:
     def teacher_of(self, student: PlannedCell) -> PlannedCell:
         """The cell whose model a second distillation learns from: the first teacher's of this task and seed."""
         same = (cell for cell in self.cells if (cell.task, cell.seed) == (student.task, student.seed))
-        return next(cell for cell in same if cell.role == "teacher")
+        return next(cell for cell in same if cell.role == "teacher" and cell.rate is None)
+
+    def trials_of(self, cell: PlannedCell) -> list[PlannedCell]:
+        """The trials of the learning rate with which this cell's model learns its task."""
+        name = (cell.model, cell.task, cell.seed)
+        return [one for one in self.cells if one.rate is not None and (one.model, one.task, one.seed) == name]
 
     def is_done(self, cell: PlannedCell, job: Path) -> bool:
         """True if nothing of the cell has to be done any more."""

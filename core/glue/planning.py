@@ -8,8 +8,12 @@ from core.estimate import FLOPS_PER_S, SECONDS_PER_PARAMETER
 from core.glue.cells import Way
 from core.glue.entrants import Entrant, entrants
 from core.glue.plan import Plan, PlannedCell, in_order
+from core.glue.rates import RATES, held_out_count
 from core.glue.settings import GlueSettings
 from core.glue.tasks import TaskTexts, check_tasks, pieces_of, read_task
+
+Work = tuple[float | None, int, float]
+"""A learning rate that is tried, None where it is not for that; updates; and seconds on the reference machine."""
 
 
 def check_job(settings: GlueSettings) -> None:
@@ -29,12 +33,22 @@ def plan_of(settings: GlueSettings, models: Sequence[Entrant]) -> Plan:
     cells: dict[str, list[PlannedCell]] = {}
     for task in settings.tasks:
         texts = read_task(settings, task)
-        cells[task] = [_planned(settings, model, texts) for model in models]
+        cells[task] = [cell for model in models for cell in _planned(settings, model, texts)]
     seeds = range(1 if settings.way == "zero-shot" else settings.seeds)
     return in_order([cell.with_seed(seed) for seed in seeds for task in settings.tasks for cell in cells[task]])
 
 
-def work_of(settings: GlueSettings, model: Entrant, task: str, train: int, scored: int) -> tuple[int, float]:
+def works_of(settings: GlueSettings, model: Entrant, task: str, train: int, scored: int) -> list[Work]:
+    """What a model does for one score: the trials of learning rates, if any, then what they were for."""
+    whole = (None, *_work(settings, model, task, train, scored))
+    if not settings.choose_rate:
+        return [whole]
+    drawn = min(settings.max_examples or train, train)
+    judged = held_out_count(drawn)
+    return [*((rate, *_work(settings, model, task, drawn - judged, judged)) for rate in RATES), whole]
+
+
+def _work(settings: GlueSettings, model: Entrant, task: str, train: int, scored: int) -> tuple[int, float]:
     """Updates in which a model learns so many of `train` examples as the settings say, and about how many seconds that
     and scoring `scored` ones take on the reference machine of `core/estimate.py`.
     """
@@ -48,11 +62,13 @@ def work_of(settings: GlueSettings, model: Entrant, task: str, train: int, score
     return updates, seconds + updates * model.shape.parameters * SECONDS_PER_PARAMETER
 
 
-def _planned(settings: GlueSettings, model: Entrant, texts: TaskTexts) -> PlannedCell:
-    scored = len(texts.dev) + len(texts.mismatched or ())
-    updates, seconds = work_of(settings, model, texts.name, len(texts.train), scored)
-    work, way = float(f"{seconds:.4g}"), _way(settings, model)
-    return PlannedCell(model.key, model.role, model.title, texts.name, 0, way, 0, max(1, updates), work)
+def _planned(settings: GlueSettings, model: Entrant, texts: TaskTexts) -> list[PlannedCell]:
+    scored, way = len(texts.dev) + len(texts.mismatched or ()), _way(settings, model)
+    what = (model.key, model.role, model.title, texts.name, 0, way, 0)
+    return [
+        PlannedCell(*what, max(1, updates), float(f"{seconds:.4g}"), rate)
+        for rate, updates, seconds in works_of(settings, model, texts.name, len(texts.train), scored)
+    ]
 
 
 def _way(settings: GlueSettings, model: Entrant) -> Way:

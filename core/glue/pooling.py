@@ -10,6 +10,7 @@ from functools import cached_property
 from itertools import chain
 from typing import Any, TypeGuard
 
+from core import numbers
 from core.data.glue import TASKS
 from core.glue.cells import Cell
 from core.glue.metrics import metric_of
@@ -74,7 +75,7 @@ class Pooled:
             train_examples=cell.train_examples,
             train_total=cell.train_total,
             parts=self._parts(),
-            notes=cell.notes if cell.way == ZERO_SHOT else (),
+            notes=cell.notes if cell.way == ZERO_SHOT else self._rates(),
             is_leaked=self.is_leaked,
         )
 
@@ -83,6 +84,13 @@ class Pooled:
         for name in self.first.mismatched or {}:
             parts[f"mismatched {name}"] = _median([(cell.mismatched or {}).get(name) for cell in self.cells])
         return parts
+
+    def _rates(self) -> tuple[str, ...]:
+        """Which learning rates were chosen, where they were."""
+        by_seed = sorted((cell.seed, cell.chosen_rate) for cell in self.cells if cell.chosen_rate is not None)
+        chosen = [f"{numbers.rate(rate)} (seed {seed + 1})" for seed, rate in by_seed]
+        said = f"Learning rate chosen on a held-out tenth of the training examples: {', '.join(chosen)}."
+        return (said,) if chosen else ()
 
     def _reason(self) -> str:
         missing = [cell for cell in self.cells if not _is_defined(cell.score)]

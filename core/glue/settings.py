@@ -83,6 +83,14 @@ class GlueSettings(Section):
         description="How far one update goes.",
         json_schema_extra={"step": 1e-5, "format": "%.1e"},
     )
+    choose_rate: bool = Field(
+        False,
+        title="Choose the learning rate",
+        description="Each model first tries 5e-5, 1e-4 and 3e-4 on nine tenths of the training examples, and learns "
+        "all of them with the one that did best on the last tenth. The same for every model, so that none is "
+        "favoured; it takes almost four times as long.",
+        json_schema_extra={"before": False},
+    )
     warmup: float = Field(
         0.1, ge=0, le=0.5, title="Warm-up", description="Share of the updates over which the learning rate rises."
     )
@@ -142,6 +150,8 @@ class GlueSettings(Section):
             raise ValueError("second_distillation needs a teacher; add one to the models")
         if self.second_distillation and self.way == "zero-shot":
             raise ValueError("second_distillation is on, but zero-shot means learning nothing; switch one of them off")
+        if self.choose_rate and self.way == "zero-shot":
+            raise ValueError("choose_rate is on, but zero-shot means learning nothing; switch one of them off")
         for name in ("copies", "every_layer"):
             if getattr(self, name) and not self.second_distillation:
                 raise ValueError(f"{name} is for students that are distilled again; switch second_distillation on")

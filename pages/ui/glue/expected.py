@@ -8,7 +8,7 @@ from core.data.glue import TASKS
 from core.data.outline import TextOutline, text_outline
 from core.estimate import FLOPS_PER_S, START_S
 from core.glue.entrants import Entrant, entrants
-from core.glue.planning import work_of
+from core.glue.planning import works_of
 from core.glue.settings import GlueSettings
 from core.glue.tasks import BUNDLED, TIMED, pieces_of
 from core.pace import pace_here
@@ -36,7 +36,8 @@ def _seconds(settings: GlueSettings, model: Entrant, task: str) -> float:
     """Of one score on the reference machine."""
     texts = outline(settings.source, settings.path, task)
     scored = texts.test * (2 if task == "MNLI" else 1)
-    return work_of(settings, model, task, texts.train + texts.validation, scored)[1]
+    works = works_of(settings, model, task, texts.train + texts.validation, scored)
+    return sum(seconds for _, _, seconds in works)
 
 
 def _timed(settings: GlueSettings, model: Entrant) -> float:

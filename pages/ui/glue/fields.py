@@ -85,7 +85,7 @@ def settings_of_form() -> GlueSettings:
     raw["tasks"] = _offered()
     if raw["way"] == "zero-shot":
         # What it would have been is kept in the form; nothing is learned, so it cannot be meant.
-        raw |= {"second_distillation": False, "seeds": 1}
+        raw |= {"second_distillation": False, "choose_rate": False, "seeds": 1}
         # Its fields are shut, so a number out of its bounds is none that anybody could correct.
         raw = {
             name: value

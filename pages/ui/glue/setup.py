@@ -216,8 +216,11 @@ def _show_recipe() -> None:
     ):
         for column, name in zip(st.columns(4, vertical_alignment="bottom"), names, strict=True):
             with column:
-                fields.number(name, disabled=asks and name not in fields.MEANT_WHEN_ASKED)
-    again, layers, copies, timing, named = st.columns([1, 1, 1, 1, 1], vertical_alignment="bottom")
+                shut = name == "learning_rate" and fields.value_of("choose_rate")
+                fields.number(name, disabled=shut or (asks and name not in fields.MEANT_WHEN_ASKED))
+    chosen, again, layers, copies = st.columns(4, vertical_alignment="bottom")
+    with chosen:
+        fields.tick("choose_rate", disabled=asks)
     with again:
         fields.tick("second_distillation", disabled=asks)
     alone = asks or not fields.value_of("second_distillation")
@@ -225,6 +228,7 @@ def _show_recipe() -> None:
         fields.tick("every_layer", disabled=alone)
     with copies:
         fields.number("copies", disabled=alone)
+    timing, named = st.columns([1, 3], vertical_alignment="bottom")
     with timing:
         fields.tick("timing")
     with named:

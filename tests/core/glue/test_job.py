@@ -25,6 +25,7 @@ from core.glue.fine_tuning import new_learner
 from core.glue.metrics import score_task
 from core.glue.plan import read_plan
 from core.glue.planning import check_job
+from core.glue.rates import RATES, held_out_count, without_held_out
 from core.glue.settings import GlueSettings, StudentModel, TeacherModel, parse_glue
 from core.glue.tasks import read_task
 from core.glue.zero_shot import in_order_of_task
@@ -318,6 +319,44 @@ def test_copies_and_every_layer_are_for_the_student_and_the_control_reads_as_muc
     assert scores_of(folder) == scores_of(finished("copies-whole", **fields))
 
 
+def test_every_model_tries_the_same_rates_on_a_tenth_of_its_own_and_learns_with_the_best() -> None:
+    models = (StudentModel(run="one"), StudentModel(run="control"), teacher())
+    fields = {"tasks": ("MRPC", "STS-B"), "models": models, "max_examples": 100, "second_distillation": True}
+    fields |= {"choose_rate": True, "epochs": 1}
+    folder, tried, stops = job("rates", **fields), {}, 0
+    while carry_out(folder, stop_at_call(20)) == "stopped":
+        tried |= {path.name: path.read_bytes() for path in (folder / "checkpoints").glob("*.json")}
+        stops += 1
+        assert runs.read_status(folder).step <= runs.read_status(folder).total_steps
+        request_resume(folder)
+    plan, cells = read_plan(folder), read_cells(folder)
+    assert runs.read_status(folder).state == "finished", runs.read_status(folder).sentence
+    assert stops > 5 and len(plan.cells) == 4 * len(cells) == 24 and len(tried) >= 17
+    assert [one.rate for one in plan.cells[:4]] == [*RATES, None]
+    for one in cells:
+        scores = {rate: json.loads(tried[name])["score"] for rate in RATES if (name := trial_name(one, rate)) in tried}
+        if len(scores) == 3 and None not in scores.values():
+            assert one.chosen_rate == max(scores, key=lambda rate: (scores[rate], -rate))
+        assert one.recipe["learning_rate"] == list(RATES) and one.train_examples == 100
+    assert not (folder / "checkpoints").exists() and not (folder / "teachers").exists()
+    whole = finished("rates-whole", **fields)
+    assert scores_of(folder) == scores_of(whole)
+    assert [one.chosen_rate for one in cells] == [one.chosen_rate for one in read_cells(whole)]
+    assert listing(folder) == listing(whole)
+
+
+def trial_name(one: Cell, rate: float) -> str:
+    return f"{one.model}.{one.task}.seed-{one.seed}.{rate:.0e}.json"
+
+
+def test_what_a_rate_is_judged_by_is_not_learned_and_not_the_development_set() -> None:
+    texts = read_task(job_settings(), "MRPC")
+    train, judged = without_held_out(texts, seed=0)
+    assert len(judged) == held_out_count(len(texts.train)) and len(train) + len(judged) == len(texts.train)
+    assert sorted([*train.keys(), *judged.keys()]) == sorted(texts.train.keys())
+    assert np.bincount(judged.labels).tolist() == pytest.approx(np.bincount(texts.train.labels) / 10, abs=1)
+
+
 def test_a_teacher_that_got_lost_learns_again() -> None:
     folder = job("lost", tasks=("MRPC",), second_distillation=True)
     with watched_answers():
@@ -458,6 +497,7 @@ def test_a_wrong_file_is_named_with_its_line_before_any_model_learns(tmp_path: P
         ({"second_distillation": True, "models": (StudentModel(run="one"),)}, "needs a teacher"),
         ({"second_distillation": True, "way": "zero-shot"}, "switch one of them off"),
         ({"copies": 2}, "opies is for students that are distilled again; switch second_distillation on"),
+        ({"choose_rate": True, "way": "zero-shot"}, "hoose_rate is on, but zero-shot means learning nothing"),
         ({"every_layer": True}, "very_layer is for students that are distilled again"),
         ({"path": ""}, "ath is empty"),
     ],
