@@ -7,10 +7,11 @@ import streamlit as st
 from core import numbers
 from core.errors import DistilleryError
 from core.runs import folder as runs
+from core.runs.about import run_name
 from core.runs.table import RunRow
 from core.speed.forms import forms_of, weights_of
 from core.speed.measurement import BATCHES, LENGTHS, Cell, Device, Measurement, others
-from core.speed.standing import MeasuredRun, measured_runs, sizes_of, standing
+from core.speed.standing import MeasuredRun, measured_runs, shown_first, sizes_of, standing
 from pages.ui.chooser import choose_run
 from pages.ui.form import KEPT
 from pages.ui.origin import paper_badge
@@ -44,14 +45,19 @@ def show_empty(unusable: list[tuple[RunRow, str]]) -> None:
 
 
 def choose(found: list[MeasuredRun]) -> MeasuredRun:
-    """The run in the address, or the newest, until another is chosen."""
+    """The run in the address, or the newest finished student of a teacher, until another is chosen."""
     by_id = {run.run_id: run for run in found}
-    return by_id[choose_run(list(by_id), RUN, lambda run_id: describe(by_id[run_id]), why_not)]
+    first = shown_first(found).run_id
+    return by_id[choose_run(list(by_id), RUN, lambda run_id: describe(by_id[run_id]), why_not, first)]
 
 
 def why_not(run_id: str) -> str:
     """Why the run in the address cannot be shown."""
-    return f"There is nothing to weigh in the run {run_id[:80]!r}."
+    try:
+        name = f"“{clean(run_name(runs.run_folder(run_id)))}”"
+    except DistilleryError:
+        name = f"the run {run_id[:80]!r}"
+    return f"There is nothing to weigh in {name}."
 
 
 def describe(run: MeasuredRun) -> str:

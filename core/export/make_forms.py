@@ -7,6 +7,7 @@ nothing.
 from __future__ import annotations
 
 import math
+import os
 import platform
 import secrets
 import shutil
@@ -64,6 +65,8 @@ def _make(folder: Path, tell: Tell) -> Made:
 
 
 def _build(folder: Path, building: Path, tell: Tell) -> Made:
+    # Later it is this work's own.
+    load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
     tell("Loading the student.")
     libraries.load()
     from core.export.convert import write_int8, write_onnx
@@ -87,7 +90,7 @@ def _build(folder: Path, building: Path, tell: Tell) -> Made:
         "forms": {form: forms[form] for form in FORMS if form in forms},
         "student": forms["torch"],
         "refused": refused,
-        "measured_on": _circumstances(texts),
+        "measured_on": _circumstances(texts, load),
     }
 
 
@@ -120,8 +123,8 @@ def _checked(
     return measured, refused
 
 
-def _circumstances(texts: HeldOut) -> MeasuredOn:
-    """On what texts and with what the forms were measured."""
+def _circumstances(texts: HeldOut, load: float | None) -> MeasuredOn:
+    """On what texts and with what the forms were measured, and how busy the machine was before."""
     import onnx
     import onnxruntime
     import torch
@@ -131,7 +134,7 @@ def _circumstances(texts: HeldOut) -> MeasuredOn:
 
     libraries_used = {"torch": torch, "transformers": transformers, "onnx": onnx, "onnxruntime": onnxruntime}
     versions = {name: library.__version__ for name, library in libraries_used.items()}
-    return {
+    found: MeasuredOn = {
         "metric": texts.metric,
         "counted": texts.counted,
         "split": texts.split,
@@ -141,3 +144,6 @@ def _circumstances(texts: HeldOut) -> MeasuredOn:
         "timed_threads": TIMED_THREADS,
         "versions": {"python": platform.python_version(), **versions},
     }
+    if load is not None:
+        found |= {"load": load, "cores": os.cpu_count() or 1}
+    return found

@@ -50,7 +50,10 @@ class FormMeasured(TypedDict):
 
 
 class MeasuredOn(TypedDict):
-    """On which texts the forms were measured, and with what."""
+    """On which texts the forms were measured, and with what.
+
+    `load` is how many processes wanted one of the `cores`, averaged over the minute before anything was made.
+    """
 
     metric: Text
     counted: Text
@@ -59,6 +62,8 @@ class MeasuredOn(TypedDict):
     all_texts: Count
     timed_threads: Count
     device: NotRequired[Text]
+    load: NotRequired[Amount]
+    cores: NotRequired[Some]
     versions: NotRequired[dict[Text, Text]]
 
 

@@ -22,6 +22,7 @@ from core.models.shape import Shape
 from core.models.size import teacher_shape
 from core.models.weights import ModelError
 from core.runs import folder as runs
+from core.runs.about import run_name
 from core.runs.comparable import model_folders
 from core.sections import DataSettings, TeacherSettings
 
@@ -103,17 +104,17 @@ def _of_teacher(teacher: TeacherSettings) -> Entrant:
 
 def _of_run(model: StudentModel, with_teacher: bool) -> list[Entrant]:
     folder = runs.run_folder(model.run)
-    settings, name = runs.read_settings(folder), f"The run {model.run!r}"
+    settings = runs.read_settings(folder)
+    title = run_name(folder, settings)
     state = runs.read_status(folder).state
     if state != "finished":
-        raise DistilleryError(f"{name} is {state}, not finished, so its student is not scored. Resume it first.")
+        raise DistilleryError(f"{title} is {state}, not finished, so its student is not scored. Resume it first.")
     try:
         folders = model_folders(folder) if with_teacher else {"student": folder / "student"}
         if not folders["student"].is_dir():
             raise DistilleryError("Its student is no longer in its folder.")
     except DistilleryError as error:
-        raise DistilleryError(f"{name} cannot be scored: {error}") from error
-    title = settings.name or f"Run {model.run}"
+        raise DistilleryError(f"{title} cannot be scored: {error}") from error
     role: Role = "control" if is_control(settings.loss) else "student"
     found = [_saved(_run_key(model.run), role, title, folders["student"], settings.data)]
     if with_teacher:

@@ -5,7 +5,7 @@ Reads run folders only; importing this file does not load torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +51,7 @@ class MeasuredRun:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Parameters of a run's teacher or student: all, those in its layers, and those of its word list.
+    """Parameters of a run's teacher or student: all, those in its layers, and those of its word list and positions.
 
     The last is None where the model is no longer there to be looked at.
     """
@@ -105,6 +105,11 @@ def measured_runs() -> tuple[list[MeasuredRun], list[tuple[RunRow, str]]]:
     return found, others
 
 
+def shown_first(found: Sequence[MeasuredRun]) -> MeasuredRun:
+    """Of runs, newest first: the newest finished student of a teacher; without one a finished control; else any."""
+    return min(found, key=lambda run: (run.row.state != "finished", run.is_control))
+
+
 def standing(run: MeasuredRun, cell: Cell) -> Standing | None:
     """Where a run stands when it is asked so; None if it was not scored, or its score or its teacher's is undefined."""
     results = run.results
@@ -136,7 +141,7 @@ def sizes_of(run: MeasuredRun) -> dict[Role, Sizes]:
         return {role: Sizes(*known[role], words=None) for role in ROLES}
     shapes = {form.role: form.shape for form in forms_of(runs.run_folder(run.run_id)) if form.runtime == "torch"}
     return {
-        role: Sizes(shape.parameters, shape.encoder_parameters, shape.vocabulary * shape.width)
+        role: Sizes(shape.parameters, shape.encoder_parameters, shape.embedding_parameters)
         for role, shape in shapes.items()
     }
 

@@ -9,16 +9,19 @@ import streamlit as st
 from pages.ui.text import as_label
 
 
-def choose_run(run_ids: list[str], key: str, describe: Callable[[str], str], why_not: Callable[[str], str]) -> str:
-    """The run in the address, or the first of these, until another is chosen; the address then names it.
+def choose_run(
+    run_ids: list[str], key: str, describe: Callable[[str], str], why_not: Callable[[str], str], first: str = ""
+) -> str:
+    """The run in the address, or `first`, until another is chosen; the address then names it.
 
-    `why_not` says of a run that is in the address, but not among these, why it cannot be shown.
+    Without `first` it is the first of these. `why_not` says of a run that is in the address, but not among these, why
+    it cannot be shown.
     """
     asked = st.query_params.get("run")
     if st.session_state.get(key) not in run_ids:
-        st.session_state[key] = asked if asked in run_ids else run_ids[0]
+        st.session_state[key] = asked if asked in run_ids else first or run_ids[0]
     chosen = st.selectbox("Run", run_ids, format_func=describe, key=key)
     if asked is not None and asked not in run_ids:
-        st.warning(as_label(f"{why_not(asked)} The newest is shown instead.", 300))
+        st.warning(as_label(f"{why_not(asked)} Another is shown instead.", 300))
     st.query_params["run"] = chosen
     return chosen

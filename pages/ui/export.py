@@ -23,6 +23,9 @@ from pages.ui.text import as_label
 
 EVERY_S = 1.5
 
+BUSY = 0.5
+"""Load for each core from which something else was computing, too."""
+
 TITLES: dict[Form, str] = {"onnx": "ONNX", "int8": "ONNX, 8-bit"}
 BEFORE: dict[Form, str] = {
     "onnx": "One file for programs without PyTorch. It is offered only if it answers as the student does.",
@@ -54,6 +57,8 @@ def _show(folder: Path, was_making: bool) -> None:
         st.markdown("**Report**")
         st.caption("Numbers, curves and recipe in one file that opens in any browser, without a network.")
         _download("Download report", partial(_report, folder), _report_name(folder), "text/html")
+    if made is not None and made["forms"]:
+        st.caption(_how_timed(made["measured_on"]))
     _show_making(folder, made, current)
 
 
@@ -76,15 +81,16 @@ def _show_form(folder: Path, form: Form, made: Made | None) -> None:
         st.caption("Not offered. " + as_label(str(made["refused"].get(form, "")), 300))
     else:
         found = made["forms"][form]
-        for line in _findings(found, made["measured_on"]):
+        for line in _findings(found, made):
             st.caption(line)
         st.badge("measured here", color="blue", help=as_label(_on_what(made), 400))
         name = f"{_archive_name(folder, form)}.zip"
         _download(f"Download {TITLES[form]}", partial(_zip, folder, form), name, "application/zip")
 
 
-def _findings(found: FormMeasured, where: MeasuredOn) -> list[str]:
+def _findings(found: FormMeasured, made: Made) -> list[str]:
     """What was measured of one form, a line each."""
+    where = made["measured_on"]
     metric = where["metric"]
     agreement = numbers.score(found["agreement"], metric)
     how = f"correlation with the student {agreement}" if metric == "correlation" else f"{agreement} the same answers"
@@ -92,7 +98,7 @@ def _findings(found: FormMeasured, where: MeasuredOn) -> list[str]:
     return [
         f"{numbers.megabytes(found['size_mb'])}; {how} on {asked}.",
         f"Raw outputs (logits) differ by at most {_small(found['largest_difference'])}.",
-        _speed(found),
+        _speed(found, made["student"]["ms_per_text"]),
     ]
 
 
@@ -102,16 +108,31 @@ def _small(value: float) -> str:
     return f"{value:.{digits}f}"
 
 
-def _speed(found: FormMeasured) -> str:
-    """Faster is only said where it was measured."""
-    others = found["times_as_fast"]
-    spent, ratio = numbers.milliseconds(found["ms_per_text"]), others["torch"]
+def _speed(found: FormMeasured, student_ms: float) -> str:
+    """Beside the student's time of the same go, never one of another moment; faster is only said where it was."""
+    others, spent = found["times_as_fast"], numbers.milliseconds(found["ms_per_text"])
+    beside = f"the student in PyTorch, timed beside it, takes {numbers.milliseconds(student_ms)}"
+    ratio = f"{others['torch']:.2g} times its speed"
     if "faster" not in found:
-        return f"{spent} a text, {ratio:.2g} times the student's speed in PyTorch."
-    beside = f"{ratio:.2g} times the student's speed in PyTorch, {others['onnx']:.2g} times that of 32-bit ONNX"
-    return (
-        f"{spent} a text: faster, {beside}." if found["faster"] else f"{spent} a text: smaller, not faster; {beside}."
+        return f"{spent} a text; {beside}: {ratio}."
+    ratio = f"{ratio}, and {others['onnx']:.2g} times that of 32-bit ONNX"
+    return f"{spent} a text: {'faster' if found['faster'] else 'smaller, not faster'}; {beside}: {ratio}."
+
+
+def _how_timed(where: MeasuredOn) -> str:
+    """What the milliseconds of one go can be held against, and the load where it was known."""
+    threads = where["timed_threads"]
+    said = (
+        f"The files and the student took turns on the same texts, one at a time on {threads} processor "
+        f"{numbers.plural('thread', threads)}: compare these times with each other, not with those above, which were "
+        "measured at another moment."
     )
+    if (load := where.get("load", 0.0)) > BUSY * where.get("cores", 1):
+        said += (
+            f" The machine was busy already (load {load:.2g}), so the milliseconds may be too long; how they compare "
+            "still holds."
+        )
+    return said
 
 
 def _show_making(folder: Path, made: Made | None, current: Status | None) -> None:

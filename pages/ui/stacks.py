@@ -21,6 +21,12 @@ CANVAS = 590
 TALLEST = 15 * PITCH
 """Deeper stacks are drawn with flatter layers."""
 
+WORDS_END = 352
+"""Where the words above an arrow have ended."""
+
+ROOM, CLOSE = 14, 0.34
+"""Units above the topmost words, and how far apart arrows end that lead to the same, as a share of the pitch."""
+
 READABLE = 17
 """Layers that are flatter than this carry no words."""
 
@@ -55,30 +61,52 @@ def show_layer_map(teacher_layers: int, layer_map: tuple[int, ...], copied: bool
 
 
 def show_distillation() -> None:
-    """Both stacks of the demo and the three arrows of the loss."""
+    """Both stacks of the demo, each with its answer on top, and the three arrows of the loss.
+
+    An arrow leads from what a term takes of the teacher to the same of the student.
+    """
     teacher_layers, student_layers = 6, 3
-    height = _height(teacher_layers)
-    drawing = _stack(LEFT, teacher_layers, height, TEACHER, "Teacher (large)")
-    drawing += _stack(RIGHT, student_layers, height, STUDENT, "Student (small)")
-    taught = [term for term in TERMS if term.paper_weight and term.asks_teacher]
-    true = [term for term in TERMS if term.paper_weight and not term.asks_teacher]
-    into = _middle(student_layers - 1, height)
-    arrows = [
-        (term, LEFT + WIDTH, _middle(teacher_layers - 1 - 2 * place, height), into - 8 + 14 * place)
-        for place, term in enumerate(taught)
-    ]
-    # The true labels do not come from the teacher, so their arrow begins in the open.
-    level = _middle(0.5, height)
-    arrows += [(term, LEFT + WIDTH + 40, level, level) for term in true]
-    for term, x, begin, end in arrows:
-        words = f"{term.label.lower()}: {term.in_short}"
-        drawing += _arrow(x, begin, RIGHT, end, colour_of(term.name), 3, bend=0.85)
-        drawing += _words(LEFT + WIDTH + 14, begin - 9, words, anchor="start")
+    height = _height(teacher_layers + 1) + ROOM
+    drawing = _stack(LEFT, teacher_layers, height, TEACHER, "Teacher (large)", answers=True)
+    drawing += _stack(RIGHT, student_layers, height, STUDENT, "Student (small)", answers=True)
+    for term, begin, end in loss_arrows(teacher_layers, student_layers):
+        # The true labels do not come from the teacher, so their arrow begins in the open.
+        x = LEFT + WIDTH + (0 if term.asks_teacher else 40)
+        start, words = _middle(begin, height), f"{term.label.lower()}: {term.in_short}"
+        drawing += _arrow(x, start, RIGHT, _middle(end, height), colour_of(term.name), 3, level_to=WORDS_END)
+        drawing += _words(LEFT + WIDTH + 14, start - 9, words, anchor="start")
+    states, answers, true = (_listed(part) for part in _taken())
     st.image(
         _svg(height, drawing),
         width="stretch",
-        alt=f"A teacher of six layers and a student of three. Arrows lead to the student: {_listed(taught)} from the "
-        f"teacher, {_listed(true)} from what is true.",
+        alt=f"A teacher of six layers and a student of three, each with its answer on top. Arrows lead to the student: "
+        f"{answers} from the teacher's answer to the student's, {states} from the teacher's last layer to the "
+        f"student's, {true} from what is true to the student's answer.",
+    )
+
+
+def loss_arrows(teacher_layers: int, student_layers: int) -> list[tuple[Term, float, float]]:
+    """Each term of the paper, topmost first, with the level where its arrow begins and the one where it ends.
+
+    A level is a layer's number from 0; an answer's is the number of layers below it. What is true lies above the
+    teacher's answer, where no layer is.
+    """
+    states, answers, true = _taken()
+    into_answer = len(true) + len(answers)
+    arrows = [(term, teacher_layers + 1.0) for term in true] + [(term, float(teacher_layers)) for term in answers]
+    return [
+        (term, begin, student_layers + CLOSE * ((into_answer - 1) / 2 - place))
+        for place, (term, begin) in enumerate(arrows)
+    ] + [(term, teacher_layers - 1.0, student_layers - 1.0) for term in states]
+
+
+def _taken() -> tuple[list[Term], list[Term], list[Term]]:
+    """The paper's terms: those of hidden states, those of the teacher's answers, those of what is true."""
+    paper = [term for term in TERMS if term.paper_weight]
+    return (
+        [term for term in paper if term.needs],
+        [term for term in paper if term.asks_teacher and not term.needs],
+        [term for term in paper if not term.asks_teacher],
     )
 
 
@@ -95,8 +123,10 @@ def _stack(
     solid: bool = True,
     pitch: float = PITCH,
     width: float = WIDTH,
+    answers: bool = False,
 ) -> str:
-    boxes = _words(x + width / 2, _middle(layers - 0.5, height, pitch) - 10, title, bold=True)
+    boxes = _words(x + width / 2, _middle(layers - 0.5 + answers, height, pitch) - 10, title, bold=True)
+    boxes += _answer(x, _middle(layers, height, pitch), colour) if answers else ""
     fill = f'fill="{colour}" fill-opacity="0.9"' if solid else 'fill="none"'
     tall = 0.8 * pitch
     for layer in range(layers):
@@ -113,6 +143,14 @@ def _stack(
     return boxes
 
 
+def _answer(x: float, middle: float, colour: str) -> str:
+    """What a stack says in the end: no layer, so outlined."""
+    look = f'rx="14" fill="none" stroke="{colour}" stroke-width="1.5"'
+    return f'<rect x="{x}" y="{middle - 14}" width="{WIDTH}" height="28" {look}/>' + _words(
+        x + WIDTH / 2, middle + 5, "answer"
+    )
+
+
 def _height(layers: int, pitch: float = PITCH) -> float:
     return TOP + layers * pitch + 16
 
@@ -123,12 +161,14 @@ def _middle(layer: float, height: float, pitch: float = PITCH) -> float:
 
 
 def _arrow(
-    x1: float, y1: float, x2: float, y2: float, colour: str | None = None, width: float = 2, bend: float = 0.5
+    x1: float, y1: float, x2: float, y2: float, colour: str | None = None, width: float = 2, level_to: float = 0.0
 ) -> str:
+    """An arrow that runs level from its beginning as far as `level_to`, below the words that stand there."""
     colour = colour or text_colour(theme_type())
-    turn = x1 + bend * (x2 - x1)
+    bends = max(x1 + 4, level_to)
+    turn = (bends + x2) / 2
     return (
-        f'<path d="M{x1 + 4},{y1} C{turn},{y1} {turn},{y2} {x2 - 10},{y2}" fill="none" stroke="{colour}" '
+        f'<path d="M{x1 + 4},{y1} H{bends} C{turn},{y1} {turn},{y2} {x2 - 10},{y2}" fill="none" stroke="{colour}" '
         f'stroke-width="{width}"/>'
         f'<path d="M{x2 - 12},{y2 - 5} L{x2 - 2},{y2} L{x2 - 12},{y2 + 5} Z" fill="{colour}"/>'
     )

@@ -14,6 +14,7 @@ from core import network
 from core.cli import kinds
 from core.cli.kinds import carry_out
 from core.config import Settings
+from core.glue.settings import StudentModel
 from core.glue.tables import retained
 from core.jobs.queue import MACHINE
 from core.runs import folder as runs
@@ -278,6 +279,13 @@ def test_deleting_asks_first_and_a_running_job_cannot_be(home):
     at.button(key=f"glue-delete-{folder.name}").click()
     press(draw(at), "Yes, delete it")
     assert not folder.exists() and busy.exists()
+
+
+def test_the_list_of_jobs_calls_runs_by_their_names(home):
+    run = make_run(home, settings=Settings(name="My first"))
+    make_job(home, both("MRPC"), models=(StudentModel(run=run.name), StudentModel(run="gone-from-here")))
+    said = plain(open_page(GLUE))
+    assert "My first and Run gone-from-here on" in said and run.name not in said
 
 
 def test_a_broken_job_is_listed_with_its_cause_and_hides_no_other(home):

@@ -18,6 +18,7 @@ from core.jobs.owner import this_process
 from core.runs import folder as runs
 from core.sections import StudentSettings, TrainingSettings
 from core.settings_file import parse_settings
+from pages.ui.stacks import loss_arrows
 from tests.fixtures.drawn_pages import (
     COMPARE,
     DISTIL,
@@ -58,6 +59,18 @@ def test_home_says_what_to_do_while_nothing_is_measured():
     assert "Nothing yet. Start the demo" in words(at)
     assert f"22.7{THIN}M parameters: large beside its student" in words(at), "large is said beside what"
     assert not button(at, "Start the demo").disabled
+
+
+def test_the_picture_leads_from_what_a_term_takes_of_the_teacher_to_the_same_of_the_student():
+    """Six and three layers, from 0; an answer lies above the last of them."""
+    arrows = {term.name: (begin, end) for term, begin, end in loss_arrows(6, 3)}
+    assert arrows["cosine"] == (5, 2), "the last hidden states of both"
+    assert arrows["soft"][0] == 6 and arrows["hard"][0] > 6
+    # Well within the answer's box, which is four fifths of the pitch, and apart from each other.
+    assert all(abs(arrows[name][1] - 3) < 0.3 for name in ("soft", "hard"))
+    assert arrows["hard"][1] - arrows["soft"][1] > 0.25, "they do not cross"
+    (picture,) = open_page(HOME).get("image")
+    assert "hidden cosine from the teacher's last layer to the student's" in picture.proto.imgs[0].alt
 
 
 def test_home_shows_the_three_newest_results(home):

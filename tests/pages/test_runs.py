@@ -320,6 +320,10 @@ def test_what_cannot_be_compared_is_said(still):
     assert "total losses cannot be compared" in " ".join(warnings(entries, "loss"))
     assert "differ in “Temperature (T)”" in " ".join(warnings(entries, "soft"))
     assert "scored in different ways" in " ".join(warnings(entries, "score"))
+    (still / "runs" / second / "metrics.jsonl").write_text("")
+    unscored = read_entries([first, second])
+    said = " ".join(warnings(unscored, "score"))
+    assert "scored in different ways" not in said and "Nothing recorded: B." in said
     said = " ".join(not_comparable([(entry, entry.row.results) for entry in entries]))
     assert "scored in different ways" in said and "not tested on the same texts" in said
 

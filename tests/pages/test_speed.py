@@ -21,8 +21,9 @@ from core.jobs.owner import of_folder, this_process
 from core.runs import folder as runs
 from core.settings_file import parse_settings
 from core.speed import job
+from core.speed.forms import forms_of
 from core.speed.measurement import Cell
-from core.speed.standing import measured_runs, standing
+from core.speed.standing import measured_runs, sizes_of, standing
 from pages.ui.speed.map import diameter, figure
 from pages.ui.speed.table import BEST, size_columns, time_columns
 from tests.fixtures.browser import axe, open_next_page, settled, visit
@@ -172,7 +173,7 @@ def test_the_best_of_a_column_is_marked_and_ratios_are_to_the_teacher(quiet):
     assert [column.written(value) for value in column.values] == [f"1{THIN}×", f"{BEST}2{THIN}×"]
     by_title = {column.title: column for column in size_columns(measurement.forms)}
     assert by_title["Parameters"].best == measurement.form("student").parameters
-    assert by_title["in layers"].written(None) == "–" and by_title["in word list"].best is None
+    assert by_title["in layers"].written(None) == "–" and by_title["in word list and positions"].best is None
     alike = size_columns([made_form("teacher", 1.0), made_form("student", 1.0)])
     assert all(column.best is None for column in alike), "nothing is better where all are alike"
 
@@ -225,6 +226,31 @@ def test_controls_are_grey_and_named_as_such(quiet):
     at = open_page(SPEED)
     assert chart(at)["data"][0]["name"] == "no teacher (control)"
     assert "which learned without a teacher" in words(at)
+
+
+def test_without_an_address_a_finished_student_of_a_teacher_is_shown_before_stopped_runs_and_controls(quiet):
+    control = parse_settings({"name": "Alone", "loss": {"soft": 0.0, "hard": 1.0, "cosine": 0.0}})
+    make_run(quiet, "20261122-100000-ab12", settings=Settings(name="Taught"))
+    make_run(quiet, "20261122-110000-ab12", settings=control)
+    stopped = finished_run(quiet, "20261122-120000-ab12", "Cut off", state="stopped")
+    at = open_page(SPEED)
+    assert at.selectbox[0].value == "20261122-100000-ab12"
+    assert open_page(SPEED, run=stopped.name).selectbox[0].value == stopped.name, "an address is followed"
+
+
+def test_the_word_list_has_one_size_in_the_text_and_in_the_table(quiet):
+    folder = finished_run(quiet, RUN)
+    (run,), _ = measured_runs()
+    sizes = sizes_of(run)
+    torch_forms = {form.role: form.shape for form in forms_of(folder)}
+    assert all(sizes[role].words == torch_forms[role].embedding_parameters for role in ("teacher", "student"))
+    assert sizes["teacher"].words + sizes["teacher"].encoder < sizes["teacher"].parameters
+
+
+def test_a_run_that_cannot_be_weighed_is_called_by_its_name(quiet):
+    finished_run(quiet, RUN)
+    make_run(quiet, OTHER, state="queued", settings=Settings(name="Still waiting"))
+    assert "There is nothing to weigh in “Still waiting”." in plain(open_page(SPEED, run=OTHER))
 
 
 def test_an_unknown_address_is_a_sentence(quiet):

@@ -9,12 +9,14 @@ import streamlit as st
 from core import numbers
 from core.cli import kinds
 from core.errors import DistilleryError
+from core.glue.settings import GlueSettings
 from core.runs import folder as runs
-from core.runs.about import started
+from core.runs.about import run_name, started
 from core.runs.remove import remove
+from core.storage import runs_root
 from pages.ui.glue.reading import Job, scores_planned, seconds_left
 from pages.ui.glue.setup import announced
-from pages.ui.text import as_label, show_text
+from pages.ui.text import as_label, clean, show_text
 from pages.ui.watch import STATE_COLOURS, show_resume, show_stop
 
 ASKED = "glue-delete"
@@ -106,9 +108,15 @@ def _show_past(job: Job) -> None:
             _show_question(job)
 
 
+def _names(settings: GlueSettings) -> dict[str, str]:
+    """What the runs of a job are called, by their ids; a run that is no longer there keeps its id."""
+    ids = [model.run for model in settings.models if model.kind == "student"]
+    return {run_id: clean(run_name(runs_root() / run_id)) for run_id in ids if runs.NAME.fullmatch(run_id)}
+
+
 def _measured(job: Job) -> str:
     count = len(job.cells)
-    what = announced(job.settings, {}) if job.settings else ""
+    what = announced(job.settings, _names(job.settings)) if job.settings else ""
     return f"{count} {numbers.plural('score', count)}: {what}."
 
 

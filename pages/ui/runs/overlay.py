@@ -89,7 +89,7 @@ def warnings(entries: list[Entry], curve: str) -> list[str]:
                 said.append(f"These recipes differ in “{what}”, which changes how large the term is.")
     if curve in SCORE_CURVES:
         said.append("Measured on the validation part, which was set aside to watch the training.")
-        if len({entry.curves.facts.get("metric") for entry in entries}) > 1:
+        if len({entry.curves.facts.get("metric") for entry in entries if curve in entry.curves.names()}) > 1:
             said.append("These runs are scored in different ways, so their heights mean different things.")
     without = [entry.letter for entry in entries if curve not in entry.curves.names()]
     if without:

@@ -131,13 +131,17 @@ def why_not_smaller(sizes: dict[Role, Sizes]) -> str:
     rest = teacher.parameters - teacher.encoder
     if whole >= reported().smaller or layers <= whole or rest < teacher.parameters / 4:
         return ""
-    words = f"{numbers.millions(teacher.words)} of them its word list" if teacher.words else "nearly all its word list"
+    words = (
+        f"{numbers.millions(teacher.words)} of them its word list and positions"
+        if teacher.words
+        else "nearly all its word list"
+    )
     return (
         f"Why not 40{numbers.THIN}% smaller: {numbers.millions(rest)} of this teacher's "
         f"{numbers.millions(teacher.parameters)} parameters are not in its layers, {words}: one row of numbers for "
-        f"each word piece it knows. The student keeps that list, so layers that are {signed(layers)} smaller make "
-        f"the whole model {signed(whole)} smaller. In BERT-base, the paper's teacher, only about a fifth of the "
-        f"parameters are its word list."
+        f"each word piece it knows and each place in a text. The student keeps that list, so layers that are "
+        f"{signed(layers)} smaller make the whole model {signed(whole)} smaller. In BERT-base, the paper's teacher, "
+        "only about a fifth of the parameters are of that kind."
     )
 
 

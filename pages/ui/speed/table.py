@@ -80,7 +80,7 @@ def size_columns(forms: Sequence[FormMeasured]) -> list[Column]:
     return [
         Column("Parameters", (*(form.parameters for form in forms), *reported_sizes), numbers.millions, True, count),
         Column("of its teacher", (*shares, 1.0, 1 - reported().smaller), _whole_percent, None),
-        Column("in word list", (*(form.embeddings for form in forms), *nothing), numbers.millions, None),
+        Column("in word list and positions", (*(form.embeddings for form in forms), *nothing), numbers.millions, None),
         Column("in layers", (*(form.encoder for form in forms), *nothing), numbers.millions),
         Column("On disk", (*(form.disk_mb for form in forms), *nothing), megabytes),
         Column("Peak memory", (*(form.memory_mb for form in forms), *nothing), megabytes),

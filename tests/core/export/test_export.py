@@ -27,6 +27,7 @@ from markdown_it import MarkdownIt
 from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 
+from core import numbers
 from core.__main__ import main
 from core.cli import FAILED, FINISHED, STOPPED, kinds
 from core.cli import export as cli
@@ -473,8 +474,11 @@ def test_what_was_measured_stands_beside_each_download(made):
     at = panel(made)
     said = words(at)
     assert "Raw outputs (logits) differ by at most" in said and "times that of 32-bit ONNX" in said
+    student_ms = numbers.milliseconds(read_forms(made)["student"]["ms_per_text"])
+    assert said.count(f"the student in PyTorch, timed beside it, takes {student_ms}: ") == 2, "of the same go"
+    assert "compare these times with each other" in said and "measured at another moment" in said
     faster = read_forms(made)["forms"]["int8"]["faster"]
-    assert (" a text: faster," in said) == faster and (" a text: smaller, not faster;" in said) != faster
+    assert (" a text: faster;" in said) == faster and (" a text: smaller, not faster;" in said) != faster
     labels = [each.proto.label for each in at.get("download_button")]
     assert labels == ["Download student", "Download ONNX", "Download ONNX, 8-bit", "Download report"]
     assert not [each for each in at.button if each.key == "export-make"]

@@ -456,7 +456,7 @@ def test_timing_needs_its_task(world: Path, tmp_path: Path) -> None:
     [
         ({"path": "/nowhere/glue"}, "path: there is no folder '/nowhere/glue'"),
         ({"models": (StudentModel(run="none"),)}, "no run called 'none'"),
-        ({"models": (StudentModel(run="waits"),)}, "The run 'waits' is queued, not finished"),
+        ({"models": (StudentModel(run="waits"),)}, "Run waits is queued, not finished"),
         ({"models": (StudentModel(run="one"), StudentModel(run="one"))}, "models holds Run one twice"),
         ({"max_tokens": 100}, "max_tokens is 100, but Teacher in teacher/ .* reads at most 64"),
         ({"models": (TeacherModel(teacher=TeacherSettings(source="folder", path="/no")),)}, "cannot be opened"),
