@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from pages.ui import tables
 from pages.ui.glue import ablation
 from pages.ui.glue.jobs import is_busy, show_current, show_past
 from pages.ui.glue.reading import read_jobs
@@ -31,6 +32,7 @@ st.write(
     "How does the student score beside the paper? GLUE is nine language tasks. Each model first learns a task, then "
     "answers what it has not seen."
 )
+tables.begin()
 jobs = read_jobs()
 busy = is_busy(jobs) or ablation.is_busy()
 often = EVERY_S if busy else None

@@ -8,6 +8,8 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
+import streamlit as st
+
 from pages.ui.stacks import theme_type
 from pages.ui.theme import grid_colour, text_colour
 
@@ -23,6 +25,14 @@ COLOURS_OF_THEME = {
         "here": "#17304d", "here-text": "#a3cdf7", "demo": "#452f10", "demo-text": "#f6c78d",
     },
 }  # fmt: skip
+
+
+def begin() -> None:
+    """Draw nothing, so early that what draws tables has been loaded before the first table comes.
+
+    Without it a table stands there without height, and what is below it jumps when it grows.
+    """
+    st.html(f"<style>{STYLE}</style>")
 
 
 def frame(rows: str, title: str, widest_rem: float) -> str:

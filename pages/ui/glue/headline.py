@@ -18,6 +18,9 @@ from pages.ui.text import as_label
 GLUE, BUNDLED_TASKS, ASKED = "GLUE", "Bundled tasks", "Zero-shot"
 """The tabs whose tables hold scores of jobs."""
 
+TALL = 81
+"""Pixels of a number with its title: kept free for it from the beginning, so that nothing jumps when it comes."""
+
 FIRST: tuple[Kind, ...] = ("student", "control", "teacher")
 """Whose score a page is opened for."""
 
@@ -114,7 +117,7 @@ def _scores(table: Table) -> Iterator[tuple[OneScore, str, str, str]]:
 
 def _show_paper(glue: Table) -> None:
     reported = next(row for row in glue.rows if row.title == paper.DISTILBERT.name).values[paper.MACRO]
-    st.metric("The paper's DistilBERT kept", _percent(reported.kept))
+    st.metric("The paper's DistilBERT kept", _percent(reported.kept), height=TALL)
     with st.container(horizontal=True, vertical_alignment="center"):
         paper_badge()
         st.caption(f"{reported.number:.1f} of {paper.BERT_BASE.macro:.1f}, mean of nine tasks")
@@ -122,23 +125,23 @@ def _show_paper(glue: Table) -> None:
 
 def _show_here(best: BesideTeacher | None, one: OneScore | None) -> None:
     if best is not None:
-        st.metric(f"{as_label(best.title, 40)} kept", _percent(best.kept))
+        st.metric(f"{as_label(best.title, 40)} kept", _percent(best.kept), height=TALL)
         tasks = best.mean.label or "mean of nine tasks"
         _say_origin(best.mean, f"{best.student:.1f} of {best.teacher:.1f}, {tasks}")
     elif one is not None:
         _show_score(one)
     else:
-        st.metric("Your student kept", numbers.percent(None))
+        st.metric("Your student kept", numbers.percent(None), height=TALL)
         st.caption("once a student and its teacher are measured on the same task")
 
 
 def _show_score(one: OneScore) -> None:
     name, value = as_label(one.title, 40), one.value
     if value.kept is None or value.difference is None:
-        st.metric(f"{name} scored", f"{one.points:.1f}")
+        st.metric(f"{name} scored", f"{one.points:.1f}", height=TALL)
         _say_origin(value, f"{one.task}{_alone(one)}")
     else:
-        st.metric(f"{name} kept", _percent(value.kept))
+        st.metric(f"{name} kept", _percent(value.kept), height=TALL)
         _say_origin(value, f"{one.points:.1f} of {one.points - value.difference:.1f} on {one.task}")
 
 
@@ -154,11 +157,11 @@ def _alone(one: OneScore) -> str:
 def _show_beside(best: BesideTeacher | None, one: OneScore | None) -> None:
     if best is None and one is not None:
         guessed = one.value.majority
-        st.metric(f"Guessing on {one.task}", "–" if guessed is None else f"{guessed:.1f}")
+        st.metric(f"Guessing on {one.task}", "–" if guessed is None else f"{guessed:.1f}", height=TALL)
         st.caption("always the most frequent answer")
         return
     same = _same_tasks(best.mean) if best else None
-    st.metric("DistilBERT on the same tasks", _percent(same))
+    st.metric("DistilBERT on the same tasks", _percent(same), height=TALL)
     if best is None or same is None:
         st.caption("for a comparison that is fair")
     else:
