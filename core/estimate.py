@@ -91,7 +91,7 @@ def plan(settings: Settings) -> Plan:
     texts, outline = text_outline(settings.data, settings.objective), teacher_outline(settings.teacher)
     teacher = teacher_shape(outline, settings.objective)
     student = student_shape(outline, settings.student, settings.objective)
-    kept = _is_kept(settings)
+    kept = teacher_is_kept(settings)
     teacher_steps = 0 if kept else settings.teacher.epochs * -(-texts.train // settings.teacher.batch_size)
     student_steps = settings.training.epochs * -(-_read_by_student(settings, texts) // settings.training.batch_size)
     seconds = _seconds(settings, texts, _Costs(settings, teacher, student), (teacher_steps, student_steps), kept)
@@ -115,7 +115,8 @@ def _read_by_student(settings: Settings, texts: TextOutline) -> int:
     return texts.train * (1 + settings.training.copies)
 
 
-def _is_kept(settings: Settings) -> bool:
+def teacher_is_kept(settings: Settings) -> bool:
+    """True if this run's teacher has been taught by an earlier one. Raises DistilleryError as `plan`."""
     try:
         return teacher_model(teacher_key(settings)).exists()
     except NotFetchedError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from core.jobs.folder import append_log
 from core.jobs.reporter import Reporter, StopRequested
 from core.persisted import write_kept
 from core.runs.resume import ResumePoint
+from core.terms import TERMS
 
 log = logging.getLogger("distillery")
 
@@ -28,6 +30,7 @@ SENTENCES: dict[Stage, str] = {
     "student": "The student learns from the teacher.",
     "scores": "Every model is measured on every task.",
 }
+OF_A_CONTROL = "The student learns without the teacher."
 
 
 class FolderRecorder:
@@ -71,7 +74,7 @@ class FolderRecorder:
             stage=stage,
             step=resumed.step if resumed else 0,
             total_steps=total_steps,
-            sentence=SENTENCES[stage],
+            sentence=_sentence(stage, facts.get("weights")),
         )
 
     def progress(self, sentence: str, step: int) -> None:
@@ -135,3 +138,9 @@ class FolderRecorder:
                     "Choose a smaller learning rate and start again."
                 )
         self.reporter.reached(waiting[-1][0]["step"])
+
+
+def _sentence(stage: Stage, weights: Mapping[str, float] | None) -> str:
+    """What happens in a stage; `weights` are those of the loss, by term, where a student learns."""
+    alone = weights is not None and not any(term.asks_teacher and weights.get(term.name) for term in TERMS)
+    return OF_A_CONTROL if alone else SENTENCES[stage]

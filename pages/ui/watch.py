@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import streamlit as st
 
-from core.config import Settings
+from core.config import Settings, is_control
 from core.errors import DistilleryError
+from core.estimate import teacher_is_kept
 from core.failures import may_pass
 from core.persisted import is_there
 from core.runs import folder as runs
@@ -20,7 +22,7 @@ from core.runs.resume import request_resume
 from core.storage import open_plain
 from pages.ui import form
 from pages.ui.attempt import attempt
-from pages.ui.live import live_view
+from pages.ui.live import Stages, live_view
 from pages.ui.recipe import describe
 from pages.ui.replay import show_replay
 from pages.ui.result import show_result
@@ -59,7 +61,8 @@ def show_course(folder: Path, status: runs.Status, settings: Settings) -> None:
         return
     if status.state == "finished":
         show_result(folder.name, read_result(folder), settings)
-    _show_curves(folder, ended=status.state in runs.ENDED)
+    ended = status.state in runs.ENDED
+    _show_curves(folder, ended, _stages(settings, ended))
 
 
 def show_recipe_of(settings: Settings) -> None:
@@ -171,15 +174,28 @@ def show_compare_stopped(folder: Path) -> None:
         st.switch_page("../compare.py", query_params={"run": folder.name})
 
 
-def _show_curves(folder: Path, ended: bool) -> None:
+def _show_curves(folder: Path, ended: bool, stages: Stages) -> None:
     if ended:
         st.subheader("How it learned")
         st.caption("These scores come from the validation part, which was set aside to watch the training.")
-    live_view(folder.name, key=f"live-{folder.name}")
+    live_view(folder.name, key=f"live-{folder.name}", stages=stages)
     try:
         show_replay(folder)
     except DistilleryError as error:
         st.caption(as_label(str(error)))
+
+
+def _stages(settings: Settings, ended: bool) -> Stages:
+    """What the stages of a run are called. Of a run that has ended its curves tell whether its teacher had to learn."""
+    stages = Stages()
+    if is_control(settings.loss):
+        stages = replace(stages, student="Student learns without the teacher")
+    if settings.teacher.epochs == 0:
+        return replace(stages, known="Teacher is used as it is", needs_none=True)
+    try:
+        return replace(stages, needs_none=not ended and teacher_is_kept(settings))
+    except DistilleryError:
+        return stages  # its texts or its teacher have gone: the run itself will say so
 
 
 def _wait_for(folder: Path, state: runs.State) -> None:

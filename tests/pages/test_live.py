@@ -29,7 +29,7 @@ app = st.App("page.py", routes=routes(), middleware=[Middleware(Guard)])
 """
 PAGE = """
 import streamlit as st
-from pages.ui.live import live_view
+from pages.ui.live import Stages, live_view
 
 st.set_page_config(page_title="Live", layout="wide")
 st.session_state.runs = st.session_state.get("runs", 0) + 1
@@ -40,7 +40,8 @@ def count_end():
 
 st.title("A page that watches a run")
 if st.toggle("Watch", value=True):
-    live_view(st.query_params["run"], key="live", on_change=count_end)
+    stages = Stages(needs_none="kept" in st.query_params, student="Student learns without the teacher")
+    live_view(st.query_params["run"], key="live", on_change=count_end, stages=stages if stages.needs_none else None)
 st.button("Rerun")
 st.text(f"script runs: {st.session_state.runs}")
 st.text(f"ends seen: {st.session_state.ended}")
@@ -153,6 +154,23 @@ def test_the_view_follows_from_the_teacher_to_the_student_and_can_look_back(page
     page.get_by_role("group", name="Stage shown").get_by_role("button", name="teacher").click()
     expect(page.locator(f"{LOSS} figcaption")).to_contain_text("Teacher’s loss")
     expect(page.get_by_role("button", name="teacher", exact=True)).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_teacher_that_is_known_does_not_learn_and_a_control_learns_from_nobody(page, site):
+    run = SyntheticRun(site.home, "known-teacher")
+    page.goto(f"{site.url}/?run={run.folder.name}&kept=1")
+    stages = page.locator(".live-stage span")
+    expect(stages).to_have_text(["Teacher knows the task already", "Student learns without the teacher"])
+    expect(page.locator(".live-stage").first).to_have_attribute("data-over", "")
+    run.append(*student_events(400, last=30))
+    expect(page.locator(".live-stage[aria-current=step]")).to_contain_text("Student learns without the teacher")
+    expect(stages.first).to_have_text("Teacher knows the task already")
+
+
+def test_the_last_step_is_almost_done(page, site, run):
+    run.append(*list(student_events(400))[-5:])
+    watch(page, site, run)
+    expect(page.locator(".live-where")).to_have_text("Step 400 of 400, almost done")
 
 
 def test_switches_change_the_lines(page, site, run):

@@ -14,6 +14,7 @@ import pytest
 from core import numbers
 from core.config import Settings, starting_point
 from core.data import bundle
+from core.distill.cache import teacher_key
 from core.jobs.owner import this_process
 from core.runs import folder as runs
 from core.sections import StudentSettings, TrainingSettings
@@ -232,6 +233,21 @@ def test_a_live_run_is_drawn_and_can_be_stopped(home, state):
     press(at, "Stop")
     assert runs.stop_requested(folder) and runs.read_status(folder).state == "stopping"
     assert button(at, "Stop").disabled
+
+
+def test_the_stages_of_a_live_run_say_who_learns(home):
+    control = {"loss": {"soft": 0.0, "hard": 1.0, "cosine": 0.0}}
+    said = {}
+    for name, chosen in (("alone", control), ("as-it-is", {"teacher": {"epochs": 0}}), ("distilled", {})):
+        folder = make_run(home, name, state="preparing", settings=parse_settings(chosen))
+        said[name] = str(open_page(DISTIL, run=folder.name).get("bidi_component")[0].proto)
+    assert "Student learns without the teacher" in said["alone"] and "learns from the teacher" not in said["alone"]
+    assert "Teacher is used as it is" in said["as-it-is"] and "Student learns from the teacher" in said["as-it-is"]
+    taught_earlier = re.compile(r"needs_none\W+true")
+    assert [name for name in said if taught_earlier.search(said[name])] == ["as-it-is"]
+    (home / "cache" / "teachers" / teacher_key(Settings()) / "model").mkdir(parents=True)
+    view = open_page(DISTIL, run="distilled").get("bidi_component")[0]
+    assert taught_earlier.search(str(view.proto)) and "Teacher knows the task already" in str(view.proto)
 
 
 def test_a_run_whose_process_has_gone_reads_as_interrupted_at_its_step(home):

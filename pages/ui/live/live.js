@@ -39,6 +39,7 @@ class LiveView {
     this.data = data
     this.tell = setTriggerValue
     this.opened ??= this.open()
+    this.panel.name(data.stages)
     this.recolour()
     if (data.run === justFinished && !data.watched) {
       justFinished = null

@@ -41,6 +41,11 @@ export function timeLeft(seconds) {
   return `about ${hours(seconds, 10)}`
 }
 
+/** The same in a sentence: "about 2 min left". */
+export function stillToGo(seconds) {
+  return known(seconds) && seconds <= 0 ? timeLeft(seconds) : `${timeLeft(seconds)} left`
+}
+
 /** Seconds that were spent: 134 → "2 min 14 s". */
 export function timeTaken(seconds) {
   if (!known(seconds)) return UNKNOWN

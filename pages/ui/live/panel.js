@@ -1,9 +1,9 @@
 // The page around the charts: stages, progress, headline numbers, switches. Text changes only where it differs.
 
 import { metricOf } from "./metric.js"
-import { count, percent, plain, timeLeft, timeTaken, UNKNOWN } from "./numbers.js"
+import { count, percent, plain, stillToGo, timeLeft, timeTaken, UNKNOWN } from "./numbers.js"
 
-const STAGES = { teacher: "Teacher learns the task", student: "Student learns from the teacher" }
+const STAGES = ["teacher", "student"]
 const ENDED = ["stopped", "finished", "failed", "interrupted"]
 const NUMBERS = ["agreement", "student", "teacher", "loss", "lr", "speed", "time"]
 const SWITCHES = {
@@ -29,8 +29,8 @@ export class Panel {
     this.sentence = make("span", "live-sentence")
     this.heard = make("p", "live-unseen")
     this.heard.setAttribute("role", "status")
-    this.stages = Object.entries(STAGES).map(([name, text], number) => {
-      const item = make("li", "live-stage", make("b", "", String(number + 1)), make("span", "", text))
+    this.stages = STAGES.map((name, number) => {
+      const item = make("li", "live-stage", make("b", "", String(number + 1)), make("span", "", "\u00a0"))
       item.dataset.stage = name
       return item
     })
@@ -123,6 +123,11 @@ export class Panel {
     write(this.titles[kind].unit, unit)
   }
 
+  /** What the stages are called: a teacher that is known already has none, and a control learns from nobody. */
+  name(stages) {
+    this.words = stages
+  }
+
   /** Everything but the charts, from the newest answer. `loss` is the newest value of the line that is drawn. */
   show(run, loss) {
     const { answer } = run
@@ -135,14 +140,15 @@ export class Panel {
     this.word.dataset.state = answer.state
     // Once it has ended the page around this says how.
     write(this.sentence, ended ? "" : answer.sentence)
-    write(this.heard, `${answer.state}: ${STAGES[answer.stage] ?? answer.sentence}`)
+    write(this.heard, `${answer.state}: ${this.words[answer.stage] ?? answer.sentence}`)
     this.promise.hidden = ended
     this.stageSwitch.hidden = !(run.stages.teacher.begun && run.stages.student.begun)
   }
 
   showStages(run, ended) {
     const { teacher, student } = run.stages
-    const over = { teacher: student.begun, student: run.answer.state === "finished" }
+    const known = !teacher.begun && (student.begun || this.words.needs_none)
+    const over = { teacher: student.begun || known, student: run.answer.state === "finished" }
     for (const item of this.stages) {
       const name = item.dataset.stage
       const now = !ended && run.answer.stage === name
@@ -150,7 +156,8 @@ export class Panel {
       if (now) item.setAttribute("aria-current", "step")
       else item.removeAttribute("aria-current")
     }
-    write(this.stages[0].lastChild, !teacher.begun && student.begun ? "Teacher knows the task already" : STAGES.teacher)
+    write(this.stages[0].lastChild, known ? this.words.known : this.words.teacher)
+    write(this.stages[1].lastChild, this.words.student)
   }
 
   showProgress(run, ended) {
@@ -161,7 +168,7 @@ export class Panel {
     this.done.style.transform = `scaleX(${share.toFixed(4)})`
     this.progress.setAttribute("aria-valuemax", total || 1)
     this.progress.setAttribute("aria-valuenow", step)
-    const left = now.left_s === null || ended ? "" : `, ${timeLeft(now.left_s)} left`
+    const left = now.left_s === null || ended ? "" : `, ${stillToGo(now.left_s)}`
     write(this.where, total ? `Step ${count(step)} of ${count(total)}${left}` : "\u00a0")
   }
 
