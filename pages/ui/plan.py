@@ -17,6 +17,9 @@ PLAN = {
 }
 """The three numbers, with what they mean."""
 
+HEIGHT_PX = 108
+"""Of one number; said beforehand, it is kept free while the browser fetches what draws it, and nothing moves."""
+
 
 def show_plan(settings: Settings | None, plan: Plan | None) -> None:
     """What the run is going to be, before anything is loaded.
@@ -26,7 +29,7 @@ def show_plan(settings: Settings | None, plan: Plan | None) -> None:
     unknown = [(numbers.UNKNOWN, "once the settings are right")] * len(PLAN)
     figures = _figures(settings, plan) if settings and plan else unknown
     for column, (title, meaning), (value, detail) in zip(st.columns([3, 3, 2]), PLAN.items(), figures, strict=True):
-        column.metric(title, value, detail, delta_color="off", delta_arrow="off", help=meaning)
+        column.metric(title, value, detail, delta_color="off", delta_arrow="off", help=meaning, height=HEIGHT_PX)
 
 
 def _figures(settings: Settings, plan: Plan) -> list[tuple[str, str]]:

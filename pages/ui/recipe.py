@@ -35,6 +35,8 @@ from pages.ui.stacks import show_layer_map
 PRESET = "form-preset"
 PRESETS = WEIGHT_PRESETS | {EVERY_LAYER: TASK_WEIGHTS}
 MADE_RANDOM = "form-width-made-random"
+CHOICE_PX = 220
+"""Of both buttons; said beforehand, so that what stands beside them keeps its place while they are fetched."""
 
 OBJECTIVES: dict[Objective, str] = {
     "labels": "To sort texts as the teacher does, for instance good reviews from bad ones.",
@@ -60,6 +62,7 @@ def show_objective(teacher: TeacherOutline | None) -> None:
             required=True,
             on_change=_start_over,
             help="Switching fills the form with settings that work for the choice.",
+            width=CHOICE_PX,
             **form.KEPT,
         )
         st.caption(" ".join([OBJECTIVES[chosen], *(_not_offered(options[name], why) for name, why in missing.items())]))
@@ -125,23 +128,21 @@ def _show_loss(draft: Draft) -> None:
 
 
 def _show_terms(terms: Sequence[Term]) -> None:
-    """What the teacher says at the left; at the right what is true without it, and what else can be chosen."""
-    left, right = st.columns(2)
+    """The weights, then what else can be chosen, two in a row: the order of reading is that of the Tab key."""
+    shut = {term.name: not term.suits(st.session_state[form.OBJECTIVE]) for term in terms}
     for term in terms:
-        with left if term.asks_teacher else right:
-            form.field("loss", term.name, disabled=not term.suits(st.session_state[form.OBJECTIVE]))
-    with right:
-        for term in terms:
-            _show_options(term, None)
+        shut |= dict.fromkeys(_options_of(term, None), not form.value_of("loss", term.name))
+    fields = list(shut.items())
+    for first in range(0, len(fields), 2):
+        for column, (name, is_shut) in zip(st.columns(2), fields[first : first + 2], strict=False):
+            with column:
+                form.field("loss", name, disabled=is_shut)
 
 
-def _show_options(term: Term, objective: Objective | None) -> None:
-    """A term's options for every objective, or for one alone; of no use without its weight."""
+def _options_of(term: Term, objective: Objective | None) -> list[str]:
+    """A term's options for every objective, or for one alone, that mean something now; of no use without its weight."""
     names = [name for name in term.options if extra(LossSettings, name).get("objective") == objective]
-    names = [name for name in names if form.matters("loss", name)]
-    for column, name in zip(st.columns(len(names) or 1), names, strict=False):
-        with column:
-            form.field("loss", name, disabled=not form.value_of("loss", term.name))
+    return [name for name in names if form.matters("loss", name)]
 
 
 def _offer_task_training() -> None:
@@ -173,7 +174,10 @@ def _show_masking() -> None:
     form.fields_in_columns("masking", ("share", "rarity"))
     form.field("masking", "whole_words")
     for term in TERMS:
-        _show_options(term, "masked_words")
+        if names := _options_of(term, "masked_words"):
+            for column, name in zip(st.columns(len(names)), names, strict=True):
+                with column:
+                    form.field("loss", name, disabled=not form.value_of("loss", term.name))
 
 
 def _show_student(draft: Draft) -> None:
