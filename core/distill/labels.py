@@ -26,11 +26,12 @@ from core.distill.recorder import Recorder
 from core.distill.session import Session
 from core.distill.teacher_outputs import Asked, TeacherOutputs, teacher_outputs
 from core.distill.views import KeptView, ModelView
+from core.distill.waiting import Waiting
 from core.models.folder import saved_sha256
 from core.models.student import student_for_labels
 from core.models.teacher import teacher_for_labels, teacher_tokenizer
 from core.scoring.doubts import softmax
-from core.scoring.predict import accuracy, agreement, correlation, inputs_of, predict
+from core.scoring.predict import accuracy, agreement, correlation, inputs_of, predict, work_of
 from core.sections import LossSettings
 from core.terms.declaration import Seen, View
 from core.terms.hard import supervised_loss
@@ -108,9 +109,11 @@ class Labels:
         """Examples in a part."""
         return len(self._parts[part])
 
-    def answers(self, model: PreTrainedModel, part: HeldOut) -> NDArray:
+    def answers(self, model: PreTrainedModel, part: HeldOut, doing: str) -> NDArray:
         """Logits (N, C), or scores (N,)."""
-        logits = predict(model, self._parts[part], self._session.compute, self._session.recorder.check_stop)
+        texts = self._parts[part]
+        waiting = Waiting(self._session.recorder, doing, work_of(texts))
+        logits = predict(model, texts, self._session.compute, waiting)
         return logits if self._names else logits[:, 0]
 
     def score(self, answers: NDArray, part: HeldOut) -> float | None:

@@ -25,6 +25,7 @@ from core.distill.loop import Lesson
 from core.distill.masked_batch import MaskedBatch, masked_batches
 from core.distill.objective import HeldOut
 from core.distill.session import Session
+from core.distill.waiting import Waiting
 from core.distill.word_terms import WordUpdate, best_words, guesser, teacher_loss_terms
 from core.models.student import student_for_words
 from core.models.teacher import teacher_for_words, teacher_tokenizer
@@ -92,12 +93,14 @@ class MaskedWords:
         return len(self._hidden[part])
 
     @torch.inference_mode()
-    def answers(self, model: PreTrainedModel, part: HeldOut) -> NDArray:
+    def answers(self, model: PreTrainedModel, part: HeldOut, doing: str) -> NDArray:
         """The most probable word piece at each hidden word, (M,)."""
         model.eval()
+        work = [float(batch.lengths.sum()) for batch in self._held_out[part]]
+        waiting = Waiting(self._session.recorder, doing, work)
         guesses, found = guesser(model), []
         for batch in self._held_out[part]:
-            self._session.recorder.check_stop()
+            waiting()
             with self._session.compute.autocast():
                 found.append(best_words(guesses, batch))
         return torch.cat(found).cpu().numpy()

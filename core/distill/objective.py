@@ -49,8 +49,11 @@ class Objective(Protocol):
     def count(self, part: HeldOut) -> int:
         """How many answers there are in a part."""
 
-    def answers(self, model: PreTrainedModel, part: HeldOut) -> NDArray:
-        """A model's answers for a part, in an order that is always the same. StopRequested may end it early."""
+    def answers(self, model: PreTrainedModel, part: HeldOut, doing: str) -> NDArray:
+        """A model's answers for a part, in an order that is always the same. StopRequested may end it early.
+
+        `doing` says what it is for, where it takes so long that somebody waits: the beginning of a sentence.
+        """
 
     def score(self, answers: NDArray, part: HeldOut) -> float | None:
         """How right answers are; None where that is undefined."""

@@ -31,8 +31,9 @@ def distil(
     Raises DistilleryError if the teacher has nothing to teach or the disk no room for its answers.
     """
     chosen, recorder, device = session.settings.training, session.recorder, session.compute.device
-    recorder.preparing("Asking the teacher.")
-    validation = objective.answers(teacher, "validation")
+    asking = "Asking the teacher about the texts set aside"
+    recorder.preparing(f"{asking}.")
+    validation = objective.answers(teacher, "validation", asking)
     teacher_score, majority = objective.score(validation, "validation"), objective.majority("validation")
     check_worth_teaching(teacher_score, majority, objective.count("validation"))
     student = on_device(objective.new_student(teacher), device)
@@ -72,7 +73,7 @@ class _Observer:
         if self.teacher_probes and is_due(step, self.total, PROBES):
             recorder.probe(step, objective.probe(self.student), self.teacher_probes)
         if is_due(step, self.total, SCORES):
-            answers = objective.answers(self.student, "validation")
+            answers = objective.answers(self.student, "validation", "Scoring the student on the texts set aside")
             recorder.score(
                 step,
                 score=objective.score(answers, "validation"),

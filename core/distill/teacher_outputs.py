@@ -25,9 +25,10 @@ from transformers import PreTrainedModel
 from core.data.tokens import Batch, Tokens, scoring_batches, to_device
 from core.distill.device import Compute
 from core.distill.recorder import Recorder
+from core.distill.waiting import Waiting
 from core.errors import DistilleryError
 from core.kept_arrays import NewRows, OpenRows, read_array, write_array
-from core.scoring.predict import BATCH, inputs_of
+from core.scoring.predict import BATCH, inputs_of, work_of
 from core.storage import sync
 from core.whole_folder import damage, hashes_of, remove, sweep, whole_folder
 
@@ -142,8 +143,11 @@ def _ask_all(asked: Asked, tell: TellRows, recorder: Recorder) -> NDArray[np.flo
     """The logits (N, C); hidden states go to `tell(first word piece, rows)`, example by example."""
     model, data = asked.model.eval(), asked.data
     logits = np.empty((len(data), model.config.num_labels), dtype=np.float32)
+    asking = "Asking the teacher about every training text, once"
+    recorder.preparing(f"{asking}.")
+    waiting = Waiting(recorder, asking, work_of(data))
     for examples in scoring_batches(data.lengths, BATCH):
-        recorder.check_stop()
+        waiting()
         batch = data.batch(examples, asked.compute.device)
         with asked.compute.autocast():
             output = model(**inputs_of(model, batch), output_hidden_states=asked.with_hidden)

@@ -30,8 +30,8 @@ def teach_teacher(session: Session, objective: Objective) -> PreTrainedModel:
 
     def observe(step: int) -> None:
         if is_due(step, total, SCORES):
-            score = objective.score(objective.answers(model, "validation"), "validation")
-            recorder.score(step, score=score)
+            answers = objective.answers(model, "validation", "Scoring the teacher on the texts set aside")
+            recorder.score(step, score=objective.score(answers, "validation"))
 
     recorder.stage("teacher", total, metric=objective.metric)
     train(lesson, schedule, session.compute, recorder, observe, "teacher", session.keeper)

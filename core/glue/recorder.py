@@ -28,8 +28,8 @@ class CellRecorder:
     epochs: int
 
     def preparing(self, sentence: str) -> None:
-        """Pass it on."""
-        self.job.preparing(sentence)
+        """Pass it on, saying whom it is about."""
+        self.job.preparing(f"{self.what}: {sentence[0].lower()}{sentence[1:]}")
 
     def stage(self, stage: Stage, total_steps: int, **facts: Any) -> None:
         """A job has one stage, which has begun."""

@@ -33,6 +33,7 @@ ENDED: tuple[State, ...] = ("stopped", "finished", "failed", "interrupted")
 RESUMABLE: tuple[State, ...] = ("stopped", "interrupted", "failed")
 
 WAITING = "Waiting for its turn."
+STOPPING = "Stopping after the current step. Until all is saved this may take ten seconds."
 NEVER_BEGAN = "Stopped before it began."
 LONGEST_SENTENCE = 10_000
 MOST_STEPS = 10**12
@@ -253,5 +254,5 @@ def append_log(folder: Path, text: str) -> None:
 
 def _stopping(folder: Path, status: Status) -> Status:
     if status.state in ("preparing", "running") and stop_requested(folder):
-        return replace(status, state="stopping", sentence="Stopping after the current step.")
+        return replace(status, state="stopping", sentence=STOPPING)
     return status

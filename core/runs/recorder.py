@@ -42,6 +42,7 @@ class FolderRecorder:
         self._events = EventWriter(reporter.folder / "metrics.jsonl")
         self._waiting: list[tuple[dict[str, Any], Tensor, list[str]]] = []
         self._began = self._flushed = time.monotonic()
+        self._doing: str | None = None
 
     def __enter__(self) -> FolderRecorder:
         """Record."""
@@ -69,17 +70,19 @@ class FolderRecorder:
         self._began = time.monotonic() - (resumed.elapsed_s if resumed else 0.0)
         if resumed is None:
             self._append("stage", stage=stage, total_steps=total_steps, elapsed_s=0.0, **facts)
+        self._doing = _sentence(stage, facts.get("weights"))
         self.reporter.publish(
             state="running",
             stage=stage,
             step=resumed.step if resumed else 0,
             total_steps=total_steps,
-            sentence=_sentence(stage, facts.get("weights")),
+            sentence=self._doing,
         )
 
     def progress(self, sentence: str, step: int) -> None:
         """Say what is done now and how far it is, where that is no update of a model."""
         self._flush()
+        self._doing = sentence
         self.reporter.publish(sentence=sentence, step=step)
 
     def teacher_ready(self, key: str, sha256: str) -> None:
@@ -102,7 +105,8 @@ class FolderRecorder:
         # The first step is shown at once: a blank chart looks like a failure.
         if step == 1 or time.monotonic() - self._flushed > FLUSH_EVERY_S:
             self._flush()
-            self.reporter.publish(durable=False, step=step)
+            # What was waited for before this step is over.
+            self.reporter.publish(durable=False, step=step, sentence=self._doing or self.reporter.status.sentence)
 
     def score(self, step: int, **shares: float | None) -> None:
         """Record a score on the validation part."""

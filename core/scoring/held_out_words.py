@@ -116,7 +116,7 @@ def ask_held_out_words(
     guessed = {}
     for role, folder in folders.items():
         recorder.total = len(folders) * objective.held_out_batches
-        guessed[role] = objective.answers(shelf.get(folder).model, "test")
+        guessed[role] = objective.answers(shelf.get(folder).model, "test", "Asking both models")
     found = _found(objective, guessed)
     write_kept(run_dir / FILE, {"version": VERSION, "weights": weights, "found": asdict(found)}, durable=False)
     return found

@@ -45,6 +45,11 @@ def predict(model: PreTrainedModel, data: Tokens, compute: Compute, before_batch
     return logits
 
 
+def work_of(data: Tokens) -> list[float]:
+    """The word pieces of each batch that `predict` computes, in its order."""
+    return [float(data.lengths[examples].sum()) for examples in scoring_batches(data.lengths, BATCH)]
+
+
 def inputs_of(model: PreTrainedModel, batch: Batch) -> dict[str, Tensor]:
     """What a model reads of a batch: token types, which tell the texts of a pair apart, only where it knows them."""
     inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}

@@ -19,7 +19,10 @@ def measure(objective: Objective, teacher: PreTrainedModel, student: PreTrainedM
     `kept` is the student's score as a share of the teacher's; None where either is undefined.
     """
     models = {"teacher": teacher, "student": student}
-    answers = {name: objective.answers(model, "test") for name, model in models.items()}
+    answers = {
+        name: objective.answers(model, "test", f"Scoring the {name} on texts that no model has seen")
+        for name, model in models.items()
+    }
     times = milliseconds_per_sentence(models, objective.timed_texts())
     scores = {name: objective.score(given, "test") for name, given in answers.items()}
     cards: dict[str, Any] = {

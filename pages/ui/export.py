@@ -158,7 +158,7 @@ def _offer(folder: Path) -> None:
         if kinds.at_work() is not None:
             said += "The machine is at work already; they are made as soon as that has ended."
         else:
-            said += "Both take about half a minute, in the background."
+            said += "Both are made in the background: about half a minute, or some minutes on a busy machine."
         st.caption(said)
 
 

@@ -248,7 +248,8 @@ def test_running_says_what_it_does_how_far_it_is_and_can_be_stopped(home):
     assert button(at, "Add to the queue")
     at.button(key=f"stop-{folder.name}").click()
     draw(at)
-    assert runs.stop_requested(folder) and "Stopping after the current step." in words(at)
+    assert runs.stop_requested(folder)
+    assert "Stopping after the current step. Until all is saved this may take ten seconds." in words(at)
 
 
 @pytest.mark.parametrize("state", ["stopped", "interrupted", "failed"])

@@ -140,7 +140,7 @@ export class Panel {
     this.word.dataset.state = answer.state
     // Once it has ended the page around this says how.
     write(this.sentence, ended ? "" : answer.sentence)
-    write(this.heard, `${answer.state}: ${this.words[answer.stage] ?? answer.sentence}`)
+    write(this.heard, `${answer.state}: ${this.words[answer.stage] ?? answer.sentence.split(":")[0]}`)
     this.promise.hidden = ended
     this.stageSwitch.hidden = !(run.stages.teacher.begun && run.stages.student.begun)
   }

@@ -43,6 +43,9 @@ class Listener:
         values = {name: term.item() for name, term in terms.items()}
         self.steps.append({"step": step, "lr": lr, "sentences": sentences, **values})
 
+    def preparing(self, sentence: str) -> None:
+        """What takes a moment is nothing that is remembered here."""
+
     def check_stop(self) -> None:
         if self.stop_at is not None and len(self.steps) >= self.stop_at:
             raise StopRequested
