@@ -79,6 +79,8 @@ def show_recipe(draft: Draft) -> None:
         _show_loss(draft)
     with who:
         _show_student(draft)
+    with st.expander("A narrower student", expanded=form.value_of("student", "width") is not None):
+        _show_width(draft.teacher)
     with st.expander("Data and teacher", expanded=has_been_wrong(draft, "data", "teacher")):
         show_data(draft)
         show_teacher(draft)
@@ -185,20 +187,11 @@ def _show_student(draft: Draft) -> None:
     layers = form.value_of("student", "layers")
     depth = max(st.session_state.get(form.DEPTH, DEPTH_OF_TEACHER["minilm"]), layers)
     unknown = draft.teacher is None
-    if depth == 1:
-        st.caption("This teacher has one layer, and so has its student.")
-    else:
-        st.slider(
-            "Student layers",
-            1,
-            depth,
-            key=form.key_of("student", "layers"),
-            on_change=_spread,
-            disabled=unknown,
-            help="Fewer layers: smaller, faster, and more is lost.",
-            **form.KEPT,
-        )
-    form.field("student", "initial_weights", on_change=_choose_weights)
+    how_many, begun_with = st.columns(2)
+    with how_many:
+        _show_depth(depth, unknown)
+    with begun_with:
+        form.field("student", "initial_weights", on_change=_choose_weights)
     copied = form.value_of("student", "initial_weights") == "copied"
     map_key = form.key_of("student", "teacher_layers")
     st.pills(
@@ -215,8 +208,22 @@ def _show_student(draft: Draft) -> None:
     show_problems(draft, "student")
     chosen = tuple(sorted(st.session_state[map_key])) if copied else spread_layers(layers, depth)
     show_layer_map(depth, chosen, copied, narrower=_share_of_width(draft.teacher))
-    with st.expander("A narrower student", expanded=form.value_of("student", "width") is not None):
-        _show_width(draft.teacher)
+
+
+def _show_depth(depth: int, unknown: bool) -> None:
+    if depth == 1:
+        st.caption("This teacher has one layer, and so has its student.")
+        return
+    st.slider(
+        "Student layers",
+        1,
+        depth,
+        key=form.key_of("student", "layers"),
+        on_change=_spread,
+        disabled=unknown,
+        help="Fewer layers: smaller, faster, and more is lost.",
+        **form.KEPT,
+    )
 
 
 def _spread() -> None:
