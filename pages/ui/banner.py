@@ -1,4 +1,4 @@
-"""One line above every other page while something trains, be it a run or a GLUE job."""
+"""One line at the foot of every other page while something trains, be it a run or a GLUE job."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ def run_banner(is_glue_page: bool = False) -> None:
     """Say what trains now and lead there; nothing at all when nothing does. The GLUE page shows its jobs itself."""
     active = kinds.active_run() or (None if is_glue_page else kinds.active_glue())
     if active is not None:
-        st.fragment(_line, run_every=EVERY_S)(active)
+        # At the lower edge: above the page it would push everything down as a training begins.
+        with st.bottom:
+            st.fragment(_line, run_every=EVERY_S)(active)
 
 
 def _line(folder: Path) -> None:
@@ -27,7 +29,7 @@ def _line(folder: Path) -> None:
         st.rerun()  # it has been deleted, so there is nothing to say any more
     if status.state in runs.ENDED:
         st.rerun()
-    with st.container(horizontal=True, vertical_alignment="center", border=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         progress = f" Step {status.step} of {status.total_steps}." if status.total_steps else ""
         doing = "Measuring GLUE now" if runs.is_job(folder) else "Training now"
         st.text(f"{doing}: {status.sentence}{progress}")

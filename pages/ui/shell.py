@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from core import warm_up
@@ -9,6 +11,7 @@ from core.cli import kinds
 from pages.ui.banner import run_banner
 
 st.set_page_config(page_title=None, page_icon="⚗️", layout="wide")
+st.html(Path(__file__).with_name("seen.css"))
 kinds.start()
 
 page = st.navigation(

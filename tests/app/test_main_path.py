@@ -335,7 +335,7 @@ def test_a_page_is_accessible_and_fits_a_telephone(gallery, browser, problems, n
             expect(page.locator(sign).first).to_be_visible()
         settled(page)
         assert page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor") == BACKGROUND[theme]
-        assert not axe(page, theme)
+        assert not axe(page)
         page.set_viewport_size({"width": 390, "height": 844})
         page.wait_for_function("() => document.querySelector('[data-testid=stMain]').clientWidth <= 390")
         settled(page)

@@ -489,7 +489,8 @@ def test_a_run_is_deleted_only_after_a_question(page: Page, server: Server, worl
     page.get_by_role("button", name="Delete", exact=True).click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text("This cannot be undone")).to_be_visible()
-    page.keyboard.press("Escape")
+    assert dialog.locator("[data-testid=stBaseButton-primary]").count() == 0, "it is no first choice"
+    dialog.get_by_role("button", name="Cancel").click()
     expect(dialog).to_have_count(0)
     assert folder.exists()
     page.get_by_role("button", name="Delete", exact=True).click()

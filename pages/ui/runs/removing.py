@@ -41,7 +41,12 @@ def ask_to_remove(folders: list[Path]) -> None:
         "This cannot be undone. The trained teacher stays in the cache for other runs."
     )
     label = "Delete" if len(rest) == 1 else f"Delete {len(rest)} runs"
-    st.button(label, key="delete-for-good", type="primary", on_click=remove_runs, args=(rest,))
+    # Not as Start looks: what cannot be undone is no first choice.
+    with st.container(horizontal=True):
+        icon = ":material/delete:"
+        st.button(f":red[{label}]", key="delete-for-good", icon=icon, on_click=remove_runs, args=(rest,))
+        if st.button("Cancel", key="delete-not"):
+            st.rerun()
 
 
 def remove_runs(folders: list[Path]) -> None:
