@@ -12,14 +12,13 @@ from pydantic import BaseModel
 from core.config import GLUE_SOURCES, SOURCES_WITH_PATH, Settings, extra, is_control, matters
 from core.errors import DistilleryError
 from core.export.foreign import last_name, without_paths
-from core.export.measured import sure_to
 from core.export.onnx_forms import Made, read_forms
 from core.models.description import Description, read_description
 from core.models.folder import ModelFolder
 from core.numbers import percent
 from core.runs import folder as runs
 from core.runs.about import read_about, run_name
-from core.runs.results import Results, read_result
+from core.runs.results import Results, read_result, uncertainty
 from core.sections import DataSettings, StudentSettings
 from core.terms import TERMS
 
@@ -147,7 +146,7 @@ def limits(facts: Facts) -> list[str]:
     """What somebody who uses the student should not expect of it. Foreign text in part."""
     settings, results = facts.settings, facts.results
     said = [*facts.remarks]
-    if (chance := sure_to(results)) is not None:
+    if (chance := uncertainty(results)) is not None:
         said.append(
             f"With {results['examples']} {results['counted']} a score is sure to about ±{100 * chance:.1f} points."
         )

@@ -73,11 +73,3 @@ def measured_on(results: Results) -> str:
         f"seed {results['seed']}, on {compute['device']} in {compute['precision']} with {compute['threads']} "
         f"{'thread' if compute['threads'] == 1 else 'threads'}; times on the processor in fp32, one at a time."
     )
-
-
-def sure_to(results: Results) -> float | None:
-    """Half the width of the 95 % interval of the student's score; None where it is not a share."""
-    share = results["student"]["score"]
-    if share is None or results["metric"] == "correlation":
-        return None
-    return 1.96 * (share * (1 - share) / results["examples"]) ** 0.5

@@ -7,7 +7,6 @@ file besides: what is known about the group is read from its runs.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from core import estimate, paper
 from core.config import CONTROL as NO_TEACHER
 from core.config import WEIGHT_PRESETS, Settings
 from core.errors import DistilleryError
+from core.intervals import half_width
 from core.runs import folder as runs
 from core.runs.results import Results, read_result
 from core.runs.resume import RESUMABLE, request_resume
@@ -238,11 +238,5 @@ def _compared(row: AblationRun, full: AblationRun) -> AblationRun:
     if any((mine["metric"] != other["metric"], mine["split"] != other["split"], mine["examples"] != other["examples"])):
         return row
     is_share = row.results["metric"] != "correlation"
-    sure = _half_width(row.score, full.score, row.results["examples"]) if is_share else None
+    sure = half_width(row.results["examples"], row.score, full.score) if is_share else None
     return replace(row, delta=row.score - full.score, sure=sure)
-
-
-def _half_width(score: float, other: float, examples: int) -> float:
-    """Of the 95 % interval of the difference of two shares of the same number of examples."""
-    variances = (each * (1 - each) / examples for each in (score, other))
-    return 1.96 * math.sqrt(sum(variances))

@@ -10,6 +10,8 @@ from pydantic import Field
 # Until Python 3.12 pydantic takes only these.
 from typing_extensions import TypedDict
 
+from core.intervals import half_width
+from core.numbers import is_share
 from core.persisted import Amount, Count, Positive, Score, Some, Text, checked
 from core.runs.folder import BrokenRun, read_results
 from core.storage import where
@@ -68,7 +70,7 @@ def read_result(folder: Path) -> Results:
     if raw is None:
         raise BrokenRun(f"{where(folder / FILE)} is missing, although the run has finished.")
     results = checked(Results, raw, folder / FILE, "the result of a run")
-    if results["metric"] != "correlation" and not _are_shares(results):
+    if is_share(results["metric"]) and not _are_shares(results):
         raise BrokenRun(
             f"{where(folder / FILE)} does not look like the result of a run: a share is not between 0 and 1."
         )
@@ -79,3 +81,12 @@ def _are_shares(results: Results) -> bool:
     """True if what counts right answers lies between none and all of them."""
     shares = (results["majority"], results["agreement"], *(results[role]["score"] for role in MODELS))
     return all(share is None or 0 <= share <= 1 for share in shares)
+
+
+def uncertainty(results: Results) -> float | None:
+    """Half the width of the 95 % interval of the student's score, 0 to 1: chance alone moves it that much.
+
+    None where it is not a share.
+    """
+    share = results["student"]["score"]
+    return half_width(results["examples"], share) if share is not None and is_share(results["metric"]) else None

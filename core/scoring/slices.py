@@ -5,7 +5,6 @@ Pure arithmetic on stored answers. What makes a text belong to a slice is writte
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -14,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Z95 = 1.959963984540054
-"""Standard normal quantile of a two-sided 95 % interval."""
+from core.intervals import wilson
 
 SELDOM = 2
 """A word is rare if the training texts hold it at most so often."""
@@ -69,22 +67,6 @@ class SliceRow:
     def count(self) -> int:
         """Texts in the slice."""
         return self.agreement.count
-
-
-def wilson(hits: int, count: int) -> tuple[float, float]:
-    """The 95 % score interval of a share, 0 to 1, which never leaves that range; (0, 1) of nothing.
-
-    Raises ValueError unless 0 <= hits <= count.
-    """
-    if not 0 <= hits <= count:
-        raise ValueError(f"{hits} of {count} is no share")
-    if not count:
-        return 0.0, 1.0
-    share, square = hits / count, Z95 * Z95
-    middle = (share + square / (2 * count)) / (1 + square / count)
-    half = Z95 * math.sqrt(share * (1 - share) / count + square / (4 * count * count)) / (1 + square / count)
-    # At the ends the formula is exact in theory only.
-    return (0.0 if hits == 0 else middle - half), (1.0 if hits == count else middle + half)
 
 
 def words_of(text: str) -> list[str]:

@@ -6,11 +6,11 @@ import streamlit as st
 
 from core import numbers, paper
 from core.config import Settings, is_control
-from core.runs.results import MODELS, Results, read_result
+from core.runs.results import MODELS, Results, read_result, uncertainty
 from pages.ui.origin import demo_scale_badge, measured_badge, paper_badge
 from pages.ui.text import as_label
 
-__all__ = ["headline", "one_line", "read_result", "show_result", "uncertainty"]
+__all__ = ["headline", "one_line", "read_result", "show_result"]
 
 ONE = {"sentences": "a sentence", "pairs": "a pair", "masked words": "a text"}
 """What a model answers at a time, by what was counted."""
@@ -83,17 +83,6 @@ def one_line(results: Results) -> str:
     scores = [numbers.score(results[model]["score"], metric) for model in ("student", "teacher")]
     kept, agreement = numbers.percent(results["kept"]), numbers.score(results["agreement"], metric)
     return f"{kept} kept ({scores[0]} of {scores[1]}), agreement {agreement}"
-
-
-def uncertainty(results: Results) -> float | None:
-    """Half the width of the 95 % interval of the student's score, where that is a share; None where it is not.
-
-    Chance alone moves it that much.
-    """
-    share = results["student"]["score"]
-    if share is None or not numbers.is_share(results["metric"]):
-        return None
-    return 1.96 * (share * (1 - share) / results["examples"]) ** 0.5
 
 
 def _how_measured(results: Results) -> str:

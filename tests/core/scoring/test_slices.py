@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 
 from core.cli import kinds
 from core.data.labelled import load_labelled
@@ -25,7 +24,7 @@ from core.scoring import held_out, held_out_words, job
 from core.scoring.answers import answers
 from core.scoring.held_out import HeldOut, ask_held_out, read_held_out
 from core.scoring.held_out_words import ask_held_out_words, read_held_out_words
-from core.scoring.slices import has_negation, seldom_words, slice_rows, slices_of, wilson
+from core.scoring.slices import has_negation, seldom_words, slice_rows, slices_of
 from core.sections import TrainingSettings
 from core.storage import jobs_root, write_json
 from pages.ui.compare.lost import headline
@@ -53,22 +52,6 @@ def words(run: Path) -> Path:
 def asked(run: Path) -> HeldOut:
     """Both models' answers, asked on this thread."""
     return ask_held_out(runs.read_settings(run), run, model_folders(run), PLAIN, Recorder())
-
-
-# Shares
-
-
-@pytest.mark.parametrize(("hits", "count"), [(0, 1), (1, 1), (3, 7), (50, 100), (852, 853), (0, 40), (40, 40)])
-def test_the_interval_is_wilsons(hits, count):
-    expected = binomtest(hits, count).proportion_ci(method="wilson")
-    assert wilson(hits, count) == pytest.approx((expected.low, expected.high), abs=1e-9)
-
-
-def test_the_interval_of_nothing_is_everything_and_nonsense_is_refused():
-    assert wilson(0, 0) == (0, 1)
-    for hits, count in ((2, 1), (-1, 3)):
-        with pytest.raises(ValueError, match="is no share"):
-            wilson(hits, count)
 
 
 # Kinds of text
