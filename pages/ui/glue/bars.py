@@ -5,10 +5,9 @@ Drawn as SVG like the other pictures that need no zoom: nothing is loaded for it
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
-
-import streamlit as st
 
 from core import numbers
 from core.glue.tables import Retained
@@ -23,6 +22,8 @@ LEFT, WIDTH = 13, 70
 BAR, GAP, LEGEND = 16, 14, 26
 """Pixels: a bar's height, the room between two tasks, a line of the legend."""
 
+HEADING = "How much of its teacher's score each model kept"
+
 MOST_MODELS = 4
 SHADES = (1.0, 0.62, 0.38, 0.24)
 """Opacity of the first, second … student."""
@@ -30,14 +31,19 @@ SHADES = (1.0, 0.62, 0.38, 0.24)
 Model = tuple[str, str]
 
 
-def show_bars(bars: Sequence[Retained]) -> None:
-    """The picture, and what it leaves out."""
+def bars_html(bars: Sequence[Retained]) -> str:
+    """The picture below its heading, and what it leaves out. All text is escaped."""
     models = measured_models(bars)
     drawn, rest = models[:MOST_MODELS], models[MOST_MODELS:]
     shown = [bar for bar in bars if bar.origin == "paper" or (bar.model, bar.way) in drawn]
-    st.image(picture(shown), width="stretch", alt=finding(shown))
-    if rest:
-        st.caption(f"The newest {MOST_MODELS} models are drawn; {len(rest)} more are in the table.")
+    # As an image: what Streamlit shows of HTML has no SVG of its own.
+    source = f"data:image/svg+xml;base64,{b64encode(picture(shown).encode()).decode()}"
+    left_out = f"The newest {MOST_MODELS} models are drawn; {len(rest)} more are in the table." if rest else ""
+    return (
+        f'<h3 style="padding:1.5rem 0 1rem">{HEADING}</h3>'
+        f'<img style="width:100%" src="{source}" alt="{escape(finding(shown), quote=True)}">'
+        f"<p><small>{left_out}</small></p>"
+    )
 
 
 def measured_models(bars: Sequence[Retained]) -> list[Model]:

@@ -38,9 +38,12 @@ LONGEST_TITLE = 60
 Lines = Callable[[Value], Iterable[str]]
 
 
-def show_table(table: Table, lines: Lines | None = None, legend: str = "") -> None:
-    """Draw a table with its footnotes. `lines` says what stands small below a number, `legend` how to read it."""
-    st.html(as_html(table, lines or compared, legend))
+def show_table(table: Table, lines: Lines | None = None, legend: str = "", below: str = "") -> None:
+    """Draw a table with its footnotes. `lines` says what stands small below a number, `legend` how to read it.
+
+    `below` is HTML that comes with the table: what is drawn apart is pushed down when the table gets its height.
+    """
+    st.html(as_html(table, lines or compared, legend) + below)
 
 
 def compared(value: Value) -> Iterable[str]:

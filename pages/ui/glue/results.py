@@ -21,7 +21,7 @@ from core.glue.tables import (
     zero_shot_table,
 )
 from pages.ui.glue.ablation import ablation_rows, show_ablation
-from pages.ui.glue.bars import show_bars
+from pages.ui.glue.bars import bars_html
 from pages.ui.glue.drawn import compared, show_table
 from pages.ui.glue.headline import ASKED, BUNDLED_TASKS, GLUE, newest_result, show_headline, tab_of
 from pages.ui.glue.reading import Job
@@ -62,6 +62,8 @@ def show_results(jobs: Sequence[Job]) -> None:
     show_headline(jobs, glue)
     if not any(measured.jobs) and all(job.is_over for job in jobs):
         st.info(NOTHING_YET)
+    # Above the tables: below them it would be pushed down when they get their height.
+    _show_downloads(measured)
     _open_result(jobs)
     tabs = dict(zip(TABS, st.tabs(TABS, key=TAB, on_change="rerun"), strict=True))
     draw = {
@@ -76,7 +78,6 @@ def show_results(jobs: Sequence[Job]) -> None:
         if tab.open:
             with tab:
                 draw[name]()
-    _show_downloads(measured)
 
 
 def _open_result(jobs: Sequence[Job]) -> None:
@@ -88,9 +89,7 @@ def _open_result(jobs: Sequence[Job]) -> None:
 
 
 def _show_glue(table: Table, measured: Measured) -> None:
-    show_table(_one_page(table, "glue-rows"), legend=LEGEND)
-    st.subheader("How much of its teacher's score each model kept")
-    show_bars(retained(measured.jobs))
+    show_table(_one_page(table, "glue-rows"), legend=LEGEND, below=bars_html(retained(measured.jobs)))
 
 
 def _one_page(table: Table, key: str) -> Table:
@@ -158,7 +157,7 @@ def _show_downloads(measured: Measured) -> None:
         rows, metric = ablation_rows()
         return all_tables(measured.jobs, measured.timings, rows, metric)
 
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, horizontal_alignment="right"):
         st.download_button(
             "All tables as CSV",
             data=lambda: as_csv(tables()),
