@@ -12,9 +12,9 @@ Z95 = 1.959963984540054
 """Standard normal quantile of a two-sided 95 % interval."""
 
 
-def half_width(count: int, *shares: float) -> float:
-    """Half the 95 % interval of a share of `count` examples, or of the difference of two such shares."""
-    return Z95 * math.sqrt(sum(share * (1 - share) / count for share in shares))
+def half_width_of_difference(first: float, second: float, count: int) -> float:
+    """Half the 95 % interval of the difference of two shares, each of `count` examples of its own."""
+    return Z95 * math.sqrt((first * (1 - first) + second * (1 - second)) / count)
 
 
 def wilson(hits: int, count: int) -> tuple[float, float]:

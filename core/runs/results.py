@@ -10,7 +10,7 @@ from pydantic import Field
 # Until Python 3.12 pydantic takes only these.
 from typing_extensions import TypedDict
 
-from core.intervals import half_width
+from core.intervals import wilson
 from core.numbers import is_share
 from core.persisted import Amount, Count, Positive, Score, Some, Text, checked
 from core.runs.folder import BrokenRun, read_results
@@ -84,9 +84,13 @@ def _are_shares(results: Results) -> bool:
 
 
 def uncertainty(results: Results) -> float | None:
-    """Half the width of the 95 % interval of the student's score, 0 to 1: chance alone moves it that much.
+    """How far the 95 % interval of the student's score reaches, 0 to 1: chance alone moves it that much.
 
-    None where it is not a share.
+    Wilson's interval, whose longer side it is, so that all or nothing right is not called certain. None where the score
+    is not a share.
     """
-    share = results["student"]["score"]
-    return half_width(results["examples"], share) if share is not None and is_share(results["metric"]) else None
+    share, count = results["student"]["score"], results["examples"]
+    if share is None or not is_share(results["metric"]):
+        return None
+    low, high = wilson(round(share * count), count)
+    return max(share - low, high - share)
