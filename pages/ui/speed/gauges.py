@@ -66,7 +66,7 @@ def gauge(here: float | None, reported_share: float, promised: str, most: float,
     )
     drawing += _label(place, f"paper {promised}")
     for share, says in ((0.0, 0.0), (1.0, most)):
-        if abs(share - place) > 0.3:
+        if abs(share - place) > 0.32:
             drawing += _label(share, say(says))
     return marks.svg(TALL, drawing)
 
