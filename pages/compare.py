@@ -78,7 +78,7 @@ def describe(run: RunToCompare) -> str:
 
 def choose_part() -> str:
     """Which of the six parts of this page is shown."""
-    chosen = st.segmented_control(
+    chosen = st.pills(
         "What to look at",
         PARTS,
         default=PARTS[0] if PART not in st.session_state else None,

@@ -564,3 +564,19 @@ def test_smoothing_passes_over_gaps_and_starts_without_a_bias(page, site, run):
         }"""
     )
     assert smooth == pytest.approx([4, 4, 4, 4])
+
+
+def test_the_plots_use_the_width_that_they_have(page, site, run):
+    """Room for the words behind the lines took a third of it."""
+    watch(page, site, run)
+    expect(page.locator(f"{SCORES} .live-label")).to_have_count(4)
+    shares = page.evaluate(
+        "() => [...document.querySelectorAll('.live-chart')].map(room => "
+        "room.querySelector('.live-plot')._fullLayout.xaxis._length / room.clientWidth)"
+    )
+    assert len(shares) == 3 and min(shares) > 0.78, shares
+    ends = page.evaluate(
+        "() => [...document.querySelectorAll('.live-label')].map(label => "
+        "label.closest('.live-chart').getBoundingClientRect().right - label.getBoundingClientRect().right)"
+    )
+    assert min(ends) >= 0, "no word is cut"

@@ -120,7 +120,7 @@ def _two_of(chosen: Mapping[str, Choice]) -> dict[str, Choice]:
     names = list(chosen)
     if len(names) > 2:
         pairs = {title_of(f"{first} and {second}"): [first, second] for first, second in combinations(names, 2)}
-        picked = st.segmented_control(
+        picked = st.pills(
             "Look inside",
             list(pairs),
             default=next(iter(pairs)),

@@ -1,6 +1,6 @@
 // One chart: plotly for axes, lines, hover and zoom; our own labels at the ends of the lines.
 
-const MARGIN = { left: 50, top: 10, bottom: 44 }
+const MARGIN = { left: 44, right: 16, top: 10, bottom: 44 }
 const RELEASES = ["mouseup", "pointercancel"]
 const LABEL_GAP = 18
 const CLEARANCE = 11
@@ -23,13 +23,12 @@ export function loadPlotly(address) {
 
 /** A chart inside `room`, which decides its size. `onZoom` hears [from, to] in steps, or null for all of them. */
 export class Chart {
-  constructor(room, { labelWidth, onZoom, redraw }) {
+  constructor(room, { onZoom, redraw }) {
     this.room = room
-    this.labelWidth = labelWidth
     this.plot = room.appendChild(element("div", "live-plot"))
     this.labels = room.appendChild(element("div", "live-labels"))
     this.note = room.appendChild(element("p", "live-note"))
-    this.note.style.padding = `0 ${labelWidth}px ${MARGIN.bottom}px ${MARGIN.left}px`
+    this.note.style.padding = `0 ${MARGIN.right}px ${MARGIN.bottom}px ${MARGIN.left}px`
     this.onZoom = onZoom
     this.held = false
     this.said = -Infinity
@@ -49,7 +48,7 @@ export class Chart {
   }
 
   get plotWidth() {
-    return Math.max(40, this.width - MARGIN.left - this.labelWidth)
+    return Math.max(40, this.width - MARGIN.left - MARGIN.right)
   }
 
   /** Screen distance from the left edge of a step, given the steps in view. */
@@ -128,7 +127,7 @@ export class Chart {
     return {
       width: this.width,
       height: this.height,
-      margin: { l: MARGIN.left, r: this.labelWidth, t: MARGIN.top, b: MARGIN.bottom, pad: 0 },
+      margin: { l: MARGIN.left, r: MARGIN.right, t: MARGIN.top, b: MARGIN.bottom, pad: 0 },
       // Not transparent: plotly edges its hover line in the contrast of this colour.
       paper_bgcolor: look.background,
       plot_bgcolor: look.background,
@@ -161,8 +160,11 @@ export class Chart {
     const down = y => MARGIN.top + (1 - (y - low) / (high - low)) * height
     const placed = figure.labels.filter(label => label.y >= low && label.y <= high).map(label => {
       const end = this.across(label.x, x)
-      const left = (end > right - SNAP ? right : end) + 4
-      return { ...label, left, top: clearOf(figure.avoid ?? [], label, left < right, down) }
+      const beside = (end > right - SNAP ? right : end) + 4
+      // Beside its line's end, or where the chart ends before the words do, above it.
+      const last = this.width - widthOf(label)
+      const top = beside > last ? offItsLine(figure.avoid ?? [], label, down) : clearOf(figure.avoid ?? [], label, down)
+      return { ...label, left: Math.max(MARGIN.left, Math.min(beside, last)), top }
     })
     spread(placed, MARGIN.top + 4, MARGIN.top + height - 4)
     while (this.labels.children.length > placed.length) this.labels.lastChild.remove()
@@ -207,9 +209,15 @@ function spread(labels, highest, lowest) {
 }
 
 /** Where a label goes so that no reference line runs through it: on its own side of the line. */
-function clearOf(avoid, label, insidePlot, down) {
-  const near = insidePlot ? avoid.find(y => Math.abs(down(y) - down(label.y)) < CLEARANCE) : undefined
+function clearOf(avoid, label, down) {
+  const near = avoid.find(y => Math.abs(down(y) - down(label.y)) < CLEARANCE)
   return near === undefined ? down(label.y) : down(near) + (label.y < near ? CLEARANCE : -CLEARANCE)
+}
+
+/** Above the line that a label belongs to; below it where a reference line runs closely above. */
+function offItsLine(avoid, label, down) {
+  const under = avoid.some(y => y > label.y && down(label.y) - down(y) < 2 * CLEARANCE)
+  return down(label.y) + (under ? CLEARANCE : -CLEARANCE)
 }
 
 const widthOf = label => 22 + label.text.length * WIDEST_CHARACTER

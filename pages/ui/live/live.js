@@ -7,7 +7,6 @@ import { poll } from "./poll.js"
 import { Run } from "./store.js"
 import { showVerdict } from "./verdict.js"
 
-const LABEL_WIDTH = { loss: 62, terms: 74, scores: 118 }
 const WORTH_DRAWING_PX = 0.5
 const WIDTH_OF_A_BUCKET_PX = 1.5
 const NO_CHART = "The chart could not be loaded. Reload the page."
@@ -71,13 +70,12 @@ class LiveView {
       for (const [, room] of rooms) room.textContent = NO_CHART
       return
     }
-    this.charts = Object.fromEntries(rooms.map(([kind, room]) => [kind, this.chart(kind, room)]))
+    this.charts = Object.fromEntries(rooms.map(([kind, room]) => [kind, this.chart(room)]))
     this.draw()
   }
 
-  chart(kind, room) {
+  chart(room) {
     return new Chart(room, {
-      labelWidth: LABEL_WIDTH[kind],
       redraw: () => this.draw(),
       onZoom: zoom => {
         this.zoom = zoom

@@ -56,10 +56,10 @@ def show_overlay(entries: list[Entry]) -> None:
         st.caption("None of these runs has recorded a curve of its student yet.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        curve = st.segmented_control(
+        curve = st.pills(
             "What", recorded, format_func=CURVES.__getitem__, default=recorded[0], required=True, key=CURVE, wrap=True
         )
-        along = st.segmented_control(
+        along = st.pills(
             "Along", AXES, format_func=ALONG.__getitem__, default="step", required=True, key=OVER, wrap=True
         )
     st.plotly_chart(
