@@ -418,7 +418,8 @@ def test_the_map_marks_the_chosen_run_and_the_smallest_that_keeps_enough_without
     place = (points[0].pace.times_as_fast, 100 * points[0].kept)
     marked = {each.name: (each.x[0], each.y[0]) for each in drawn.data[-2:]}
     assert marked == {"the run chosen above": place, f"smallest that keeps 97{THIN}%": place}
-    assert not any(each.text for each in drawn.layout.annotations if each.xref != "paper")
+    assert not drawn.layout.annotations, "words in the picture would lie over bubbles on a narrow screen"
+    assert [line.name for line in drawn.layout.shapes if line.showlegend][0] == "its teacher"
     drawn = figure(points, None, None, Cell(), 0.97, "times")
     assert [each.name for each in drawn.data] == ["students, not on the grid yet", "paper: DistilBERT"]
 

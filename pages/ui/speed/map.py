@@ -16,7 +16,7 @@ from pages.ui import marks
 from pages.ui.speed.words import of_cell, one_pass
 from pages.ui.stacks import theme_type
 from pages.ui.text import as_label
-from pages.ui.theme import CONTROL, STUDENT, TEACHER, grid_colour, ground_colour, text_colour
+from pages.ui.theme import CONTROL, STUDENT, TEACHER, grid_colour, text_colour
 from pages.ui.watch import started
 
 if TYPE_CHECKING:
@@ -215,16 +215,12 @@ def _sign(point: Standing, across: Across, name: str, symbol: str, size: float) 
 
 def _draw_lines(drawn: go.Figure, share: float, across: Across) -> None:
     teacher = {"color": TEACHER, "width": 2, "dash": "dash"}
-    drawn.add_hline(y=100, line=teacher)
+    # Named in the legend: on a narrow screen words in the picture would lie over bubbles.
+    drawn.add_hline(y=100, line=teacher, name="its teacher", showlegend=True)
     if across == "times":
         drawn.add_vline(x=1, line=teacher)
-    drawn.add_hline(y=100 * share, line={"color": text_colour(theme_type()), "width": 1.5, "dash": "dot"})
-    for y, words in ((100, "its teacher"), (100 * share, f"keep at least {numbers.percent(share, 0)}")):
-        # Far left, where students that are slower than their teachers would be: there are few.
-        drawn.add_annotation(
-            x=0, xref="paper", y=y, xanchor="left", yanchor="bottom", showarrow=False, text=words, yshift=2,
-            bgcolor=ground_colour(theme_type()), borderpad=0, font={"size": 13, "color": text_colour(theme_type())},
-        )  # fmt: skip
+    least = {"color": text_colour(theme_type()), "width": 1.5, "dash": "dot"}
+    drawn.add_hline(y=100 * share, line=least, name=f"keep at least {numbers.percent(share, 0)}", showlegend=True)
 
 
 def _layout(standings: Sequence[Standing], cell: Cell, share: float, across: Across) -> dict[str, Any]:
