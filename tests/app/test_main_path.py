@@ -313,7 +313,7 @@ PAGES = {
     "running": ("/distill?run=20261122-130000-ab12", *CURVES),
     "finished": ("/distill?run=20261122-120000-ab12", *CURVES),
     "failed": ("/distill?run=20261122-110000-ab12", *CURVES),
-    "queued": ("/distill?run=20261122-100000-ab12", "text=It begins when"),
+    "queued": ("/distill?run=20261122-100000-ab12", "text=Waiting for its turn: place 1. It begins in about"),
     "compare": ("/compare?run=20261122-120000-ab12", "text=Student says"),
     "glue": ("/glue", "text=BERT-base"),
     "speed": ("/speed", "text=Smallest run that keeps"),

@@ -21,6 +21,7 @@ from core.data.labelled import Part
 from core.data.token_cache import kept_tokens
 from core.data.tokens import Tokens, tokenise
 from core.distill.device import Compute
+from core.distill.silence import Silence
 from core.distill.teacher_outputs import Asked, teacher_outputs
 from core.distill.teacher_stage import load_or_make
 from core.models.folder import saved_sha256
@@ -40,16 +41,6 @@ PROCESSOR = TrainingSettings(device="cpu", precision="fp32")
 KEY = "0123456789abcdef"
 
 
-class Silent:
-    """A recorder that nobody listens to."""
-
-    def check_stop(self) -> None:
-        """Nobody stops."""
-
-    def note(self, sentence: str) -> None:
-        """Nobody reads."""
-
-
 # --- power cuts ---------------------------------------------------------------------------------------------------
 
 
@@ -64,7 +55,7 @@ def log_of_keeping() -> Log:
         folder = root / "teachers" / KEY
         teacher = load_or_make(folder / "model", tiny_tokenizer(), tiny_teacher)
         log.returned[1] = len(log.operations)
-        teacher_outputs(Asked(teacher, saved_sha256(folder / "model"), tokens, True, COMPUTE), folder, Silent())  # type: ignore[arg-type]
+        teacher_outputs(Asked(teacher, saved_sha256(folder / "model"), tokens, True, COMPUTE), folder, Silence())
         log.returned[2] = len(log.operations)
         for times in (2.0, 3.0):
             remember_pace(PROCESSOR, "labels", Here("cpu", "fp32"), times)
