@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.ui import tables
 from pages.ui.glue import ablation
+from pages.ui.glue.choices import students
 from pages.ui.glue.jobs import is_busy, show_current, show_past
 from pages.ui.glue.reading import read_jobs
 from pages.ui.glue.results import show_results
@@ -36,9 +37,10 @@ tables.begin()
 jobs = read_jobs()
 busy = is_busy(jobs) or ablation.is_busy()
 often = EVERY_S if busy else None
-draft = show_start(jobs, busy=is_busy(jobs))
+found = students()
+draft = show_start(jobs, is_busy(jobs), found)
 # Between the button and the form: who has pressed it sees at once that a job is there.
 st.fragment(now, run_every=often)(busy)
-show_form(draft)
+show_form(draft, found)
 st.fragment(results, run_every=often)()
 show_past(jobs)

@@ -20,9 +20,9 @@ from core.glue.entrants import Entrant
 from core.glue.fine_tuning import Course, Learner, again_loss, distil_again, fine_tune, new_learner, schedule_of
 from core.glue.metrics import TaskScore, majority_score, score_task
 from core.glue.plan import Plan, PlannedCell
-from core.glue.rates import RATES, best_rate, keep_tried, without_held_out
+from core.glue.rates import best_rate, keep_tried, without_held_out
 from core.glue.recorder import CellRecorder, JobRecorder
-from core.glue.settings import GlueSettings
+from core.glue.settings import RATES, GlueSettings
 from core.glue.tasks import TaskTexts, read_task
 from core.glue.zero_shot import in_order_of_task, note, trained_model
 from core.models.in_memory import on_device

@@ -8,8 +8,8 @@ from core.estimate import FLOPS_PER_S, SECONDS_PER_PARAMETER
 from core.glue.cells import Way
 from core.glue.entrants import Entrant, entrants
 from core.glue.plan import Plan, PlannedCell, in_order
-from core.glue.rates import RATES, held_out_count
-from core.glue.settings import GlueSettings
+from core.glue.rates import held_out_count
+from core.glue.settings import RATES, GlueSettings
 from core.glue.tasks import TaskTexts, check_tasks, pieces_of, read_task
 
 Work = tuple[float | None, int, float]

@@ -17,9 +17,6 @@ from core.glue.plan import Plan, PlannedCell
 from core.glue.tasks import TaskTexts
 from core.persisted import Amount, Score, read_as, write_kept
 
-RATES = (5e-5, 1e-4, 3e-4)
-"""The paper's own, and two for small models, which bear larger ones (the small BERTs' authors tried up to 3e-4)."""
-
 
 class _Tried(TypedDict):
     rate: Amount

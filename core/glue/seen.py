@@ -15,10 +15,10 @@ from core.config import GLUE_SOURCES
 from core.data.glue import LEAK
 from core.errors import DistilleryError
 from core.glue.cells import Cell
+from core.glue.tasks import BUNDLED
 from core.runs import folder as runs
 from core.sections import DataSettings
 
-BUNDLED_SOURCES = {"Rotten Tomatoes": "rotten_tomatoes", "IMDb": "imdb"}
 OF_RUN = "run-"
 """How the name of a run's model begins in a score."""
 
@@ -30,7 +30,7 @@ def seen_before(data: DataSettings, task: str) -> tuple[str, ...]:
         return (LEAK,)
     if own_task and data.split == "merged":
         return (f"Its run learned from the merged examples of {task}, the development set among them.",)
-    if not own_task and BUNDLED_SOURCES.get(task) != data.source:
+    if not own_task and BUNDLED.get(task) != data.source:
         return ()
     if not own_task and data.split_seed != 0:
         return ("Its run split these texts in another way and has learned from some that are scored here.",)

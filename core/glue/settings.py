@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from core.glue.cells import Role
+from core.numbers import rate
 from core.sections import LONGEST_PATH, GlueSource, GlueTask, Section, TeacherSettings
 from core.settings_file import SettingsError, parse_as
 
@@ -15,6 +16,9 @@ TaskName = Literal[GlueTask, BundledTask]
 """The nine tasks of GLUE, and the two bundled ones, which are never part of a GLUE score."""
 
 MOST_SEEDS = 5
+RATES = (5e-5, 1e-4, 3e-4)
+"""The learning rates that are tried: the paper's own, and two for small models, which bear larger ones (the small
+BERTs' authors tried up to 3e-4)."""
 
 
 class TeacherModel(Section):
@@ -86,9 +90,9 @@ class GlueSettings(Section):
     choose_rate: bool = Field(
         False,
         title="Choose the learning rate",
-        description="Each model first tries 5e-5, 1e-4 and 3e-4 on nine tenths of the training examples, and learns "
-        "all of them with the one that did best on the last tenth. The same for every model, so that none is "
-        "favoured; it takes almost four times as long.",
+        description=f"Each model first tries {', '.join(map(rate, RATES))} on nine tenths of the training examples, "
+        "and learns all of them with the one that did best on the last tenth. The same for every model, so that none "
+        "is favoured; it takes almost four times as long.",
         json_schema_extra={"before": False},
     )
     warmup: float = Field(

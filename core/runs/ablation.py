@@ -18,6 +18,7 @@ from core.config import CONTROL as NO_TEACHER
 from core.config import WEIGHT_PRESETS, Settings
 from core.errors import DistilleryError
 from core.intervals import half_width_of_difference
+from core.numbers import is_share
 from core.runs import folder as runs
 from core.runs.results import Results, read_result
 from core.runs.resume import RESUMABLE, request_resume
@@ -237,6 +238,5 @@ def _compared(row: AblationRun, full: AblationRun) -> AblationRun:
     mine, other = row.results, full.results
     if any((mine["metric"] != other["metric"], mine["split"] != other["split"], mine["examples"] != other["examples"])):
         return row
-    is_share = row.results["metric"] != "correlation"
-    sure = half_width_of_difference(row.score, full.score, row.results["examples"]) if is_share else None
+    sure = half_width_of_difference(row.score, full.score, mine["examples"]) if is_share(mine["metric"]) else None
     return replace(row, delta=row.score - full.score, sure=sure)

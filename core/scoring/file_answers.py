@@ -27,6 +27,7 @@ from core.data.limits import MAX_CHARACTERS
 from core.jobs.reporter import Progress, StopRequested
 from core.models import shelf
 from core.scoring.answers import longest_input, readable, shared_labels
+from core.scoring.doubts import softmax
 from core.sections import TrainingSettings
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class FileAnswers:
 
     def gaps(self) -> NDArray[np.float64]:
         """The largest distance between any two models, (N,): total variation, 0 to 1, or of the scores."""
-        values = [self._values(name) for name in self.answers]
+        values = [self._values(each) for each in self.answers.values()]
         shape = 1.0 if not self.label_names else 0.5
         pairs = [shape * np.abs(first - second).sum(axis=1) for first, second in combinations(values, 2)]
         return np.max(pairs, axis=0) if pairs else np.zeros(len(self.question))
@@ -113,7 +114,7 @@ class FileAnswers:
 
     def said(self, name: str, row: int) -> tuple[str, float]:
         """One model's label and how sure it is, 0 to 1; of scores the number as text, and itself."""
-        values = self._values(name)[row]
+        values = self._values(self.answers[name][row])
         if not self.label_names:
             return f"{values[0]:.4g}", float(values[0])
         place = int(values.argmax())
@@ -126,12 +127,10 @@ class FileAnswers:
             return ""
         return self.label_names[int(labels[row])] if self.label_names else f"{labels[row]:.4g}"
 
-    def _values(self, name: str) -> NDArray[np.float64]:
-        rows = self.answers[name].astype(np.float64)
-        if not self.label_names:
-            return rows
-        powers = np.exp(rows - rows.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True)
+    def _values(self, answers: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Probabilities of logits; scores as they are. Of one row or of all."""
+        values = answers.astype(np.float64)
+        return softmax(values) if self.label_names else values
 
 
 RIGHT = "right"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ from core.jobs.reporter import Progress
 from core.models import shelf
 from core.models.folder import WEIGHTS, ModelFolder, file_sha256
 from core.persisted import Count, Text, is_there, read_as, write_kept
-from core.scoring.doubts import softmax
+from core.scoring.doubts import Calibration, calibration, softmax
 from core.scoring.slices import SliceRow, seldom_words, slice_rows, slices_of
 from core.sections import TrainingSettings
 from core.storage import BrokenRun
@@ -113,7 +114,13 @@ class HeldOut:
 
     def probabilities(self, role: str, number: int) -> dict[str, float]:
         """What a model says to one text: the probability of each label."""
-        return dict(zip(self.label_names, self.shares(role)[number].tolist(), strict=True))
+        shares = softmax(self.answers[role][number].astype(np.float64))
+        return dict(zip(self.label_names, shares.tolist(), strict=True))
+
+    @cached_property
+    def calibrations(self) -> dict[str, Calibration]:
+        """How sure each model is against how often it is right, by role; only where there are label names."""
+        return {role: calibration(self.shares(role), self.labels) for role in self.answers}
 
     def by_slice(self) -> list[SliceRow]:
         """Equal and right answers by kind of text."""

@@ -30,7 +30,12 @@ def in_words(sentence: str) -> str:
     for section, model in form.SECTIONS.items():
         for name, info in model.model_fields.items():
             sentence = re.sub(rf"\b{section}\.{name}\b", f"“{info.title}”", sentence)
-    return as_label(sentence.replace(", or null", ", or an empty field"), 400)
+    return as_label(without_null(sentence), 400)
+
+
+def without_null(sentence: str) -> str:
+    """A complaint of the settings as somebody reads it who looks at fields and not at JSON."""
+    return sentence.replace(", or null", ", or an empty field")
 
 
 def _problems_of(draft: Draft, section: str) -> list[str]:

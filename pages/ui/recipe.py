@@ -21,7 +21,7 @@ from core.config import (
     title,
 )
 from core.models.outline import TeacherOutline, why_not
-from core.numbers import plural
+from core.numbers import plural, rate
 from core.sections import DataSettings, LossSettings, TeacherSettings, spread_layers
 from core.terms import TERMS
 from core.terms.declaration import Term
@@ -152,13 +152,14 @@ def _offer_task_training() -> None:
     fields = [name for name in TASK_TRAINING if form.matters("training", name)]
     if "copies" not in fields or all(form.value_of("training", name) == TASK_TRAINING[name] for name in fields):
         return
+    copies, epochs, largest = (TASK_TRAINING[name] for name in ("copies", "epochs", "learning_rate"))
     st.button(
-        "Train for it: 2 copies, 4 epochs, 3e-4",
+        f"Train for it: {copies} copies, {epochs} epochs, {rate(largest)}",
         on_click=_use_task_training,
         icon=":material/tune:",
-        help="Two changed copies of each text, four epochs, a learning rate of 3e-4. A copy has words left out or "
-        "moved, and the teacher says what it thinks of it; so an epoch reads three times as much and takes three times "
-        "as long.",
+        help="Changed copies of each text, epochs, the learning rate, and a longer warm-up. A copy has words left out "
+        f"or moved, and the teacher says what it thinks of it; so an epoch reads {1 + copies} times as much, and "
+        "takes as much longer.",
     )
 
 

@@ -11,11 +11,10 @@ import streamlit as st
 from core import numbers
 from core.config import is_control
 from core.errors import DistilleryError
-from core.runs import folder as runs
-from core.runs.comparable import RunToCompare, comparable_runs, model_folders
-from core.scoring.doubts import Calibration, Paired, calibration, divergence, paired
-from core.scoring.held_out import HeldOut, read_held_out
-from pages.ui.compare.kept import held_out_of
+from core.runs.comparable import RunToCompare, comparable_runs
+from core.scoring.doubts import Calibration, Paired, divergence, paired
+from core.scoring.held_out import HeldOut
+from pages.ui.compare.kept import held_out_of, kept_held_out
 from pages.ui.marks import svg
 from pages.ui.stacks import theme_type
 from pages.ui.text import as_label, show_text
@@ -52,7 +51,7 @@ def show_doubts(run: RunToCompare) -> None:
     models = {"teacher": (found, "teacher"), student: (found, "student")}
     if beside:
         models["control"] = (beside, "student")
-    _show_calibrations(found, {name: calibration(of.shares(role), of.labels) for name, (of, role) in models.items()})
+    _show_calibrations(found, {name: of.calibrations[role] for name, (of, role) in models.items()})
     _show_pairs(models)
     if not alone:
         _say_control(run, control, beside)
@@ -205,9 +204,8 @@ def _say_control(run: RunToCompare, control: RunToCompare | None, beside: HeldOu
 
 def _kept_of(control: RunToCompare, found: HeldOut) -> HeldOut | None:
     """The control's answers to the same texts, if it has been asked."""
-    folder = runs.run_folder(control.run_id)
     try:
-        kept = read_held_out(folder, model_folders(folder))
+        kept = kept_held_out(control)
     except DistilleryError:
         return None
     if kept is None or (kept.texts, kept.seconds) != (found.texts, found.seconds):

@@ -19,7 +19,8 @@ from pages.ui.compare.progress import begin_or_say, show_progress
 from pages.ui.text import as_label
 
 KEPT = "compare-held-out"
-
+MOST = 2
+"""Held-out sets in the session, a run's and its control's: some have tens of thousands of texts."""
 
 Found = TypeVar("Found", bound=HeldOut | HeldOutWords)
 
@@ -37,22 +38,33 @@ def held_out_words_of(run: RunToCompare, key: str) -> HeldOutWords | None:
     return _kept_or_asked(run, key, read_held_out_words)
 
 
+def kept_held_out(run: RunToCompare) -> HeldOut | None:
+    """The answers if they have been asked for, and nothing else. Raises DistilleryError if a model is missing."""
+    return _kept(run, read_held_out)[1]
+
+
+def _kept(
+    run: RunToCompare, read: Callable[[Path, Mapping[str, Path]], Found | None]
+) -> tuple[dict[str, str], Found | None]:
+    """Whose weights answer, and their answers, read once as long as these are the weights."""
+    run_dir = runs.run_folder(run.run_id)
+    folders = model_folders(run_dir)
+    weights = weights_of(folders)
+    name, kept = (run.run_id, *weights.values()), st.session_state.setdefault(KEPT, {})
+    if name not in kept and (found := read(run_dir, folders)) is not None:
+        for oldest in list(kept)[: len(kept) + 1 - MOST]:
+            del kept[oldest]
+        kept[name] = found
+    return weights, kept.get(name)
+
+
 def _kept_or_asked(
     run: RunToCompare,
     key: str,
     read: Callable[[Path, Mapping[str, Path]], Found | None],
 ) -> Found | None:
-    run_dir = runs.run_folder(run.run_id)
-    folders = model_folders(run_dir)
-    weights = weights_of(folders)
-    name = (run.run_id, *weights.values())
-    kept = st.session_state.get(KEPT)
-    if kept is not None and kept[0] == name:
-        return kept[1]
-    found = read(run_dir, folders)
+    weights, found = _kept(run, read)
     if found is not None:
-        # One at a time: some held-out sets have tens of thousands of texts.
-        st.session_state[KEPT] = (name, found)
         return found
     work = job.held_out_job(run.run_id, weights)
     status = jobs.find_status(work)

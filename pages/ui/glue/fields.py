@@ -16,6 +16,7 @@ from core.glue.seen import seen_by_run
 from core.glue.settings import GlueSettings, TeacherModel, parse_glue
 from core.sections import TeacherSettings
 from core.settings_file import SettingsError, rule
+from pages.ui.complaints import without_null
 from pages.ui.form import KEPT
 from pages.ui.glue.choices import BUNDLED, FOLDER, HUB, MINILM, available_tasks, run_option
 from pages.ui.glue.reading import Job
@@ -27,8 +28,8 @@ MEANT_WHEN_ASKED = ("max_tokens", "threads")
 
 MODELS, TEACHER_PATH, TEACHER_HUB = "glue.models", "glue.teacher-path", "glue.teacher-hub"
 
-
 SOME_REVIEWS = 1_000
+"""Training examples of the first job on the long reviews."""
 
 
 def key_of(name: str) -> str:
@@ -103,7 +104,7 @@ def settings_of_form() -> GlueSettings:
 
 def in_words(error: DistilleryError) -> str:
     """A complaint with the titles of the fields in place of their names."""
-    sentence = str(error).replace(", or null", ", or an empty field")
+    sentence = without_null(str(error))
     for name in GlueSettings.model_fields:
         if sentence.startswith((f"{name} ", f"{name}:", f"{name}.")):
             return f"“{title(GlueSettings, name)}”{sentence.removeprefix(name)}"

@@ -46,9 +46,8 @@ def read_draft() -> Draft:
         return Draft(None, fields.in_words(error))
 
 
-def show_start(jobs: Sequence[Job], busy: bool) -> Draft:
-    """The start button with what it would do; returns the form's settings, for `show_form`."""
-    found = choices.students()
+def show_start(jobs: Sequence[Job], busy: bool, found: dict[str, str]) -> Draft:
+    """The start button with what it would do; returns the form's settings. `found` are the students to choose from."""
     fields.begin(jobs, list(found))
     _prune(found)
     job_id = st.session_state.setdefault(NEXT_JOB, runs.new_run_id())
@@ -70,9 +69,8 @@ def show_start(jobs: Sequence[Job], busy: bool) -> Draft:
     return draft
 
 
-def show_form(draft: Draft) -> None:
+def show_form(draft: Draft, found: dict[str, str]) -> None:
     """The choices below a lid, open over a mistake."""
-    found = choices.students()
     with st.expander("What is measured, and how", expanded=_stays_open(draft)):
         _show_source()
         _show_models(found)

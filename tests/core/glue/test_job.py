@@ -25,8 +25,8 @@ from core.glue.fine_tuning import new_learner
 from core.glue.metrics import score_task
 from core.glue.plan import read_plan
 from core.glue.planning import check_job
-from core.glue.rates import RATES, held_out_count, without_held_out
-from core.glue.settings import GlueSettings, StudentModel, TeacherModel, parse_glue
+from core.glue.rates import held_out_count, without_held_out
+from core.glue.settings import RATES, GlueSettings, StudentModel, TeacherModel, parse_glue
 from core.glue.tasks import read_task
 from core.glue.zero_shot import in_order_of_task
 from core.jobs.events import read_events
