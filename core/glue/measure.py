@@ -156,8 +156,7 @@ def _learn_from_teacher(setting: Setting, learner: Learner, texts: TaskTexts, co
             f"{setting.cell.title} and {planned.title} cut texts into different word pieces, so the one cannot learn "
             "from the other. Switch second_distillation off, or put the student's own teacher first."
         )
-    recorder = course.recorder
-    recorder.preparing(f"{setting.what}: asking {planned.title}.")
+    course.recorder.preparing(f"Asking {planned.title}.")
     teacher = on_device(teacher.requires_grad_(False), course.compute.device)
     train = with_copies(texts.train, setting.settings.copies, setting.cell.seed)
     distil_again(learner, teacher, kept, train, course, again_loss(setting.settings))

@@ -34,6 +34,7 @@ from core.jobs.owner import this_process
 from core.jobs.queue import MACHINE
 from core.models.saved import load_model
 from core.runs import folder as runs
+from core.runs.recorder import FolderRecorder
 from core.runs.resume import request_resume
 from core.scoring.predict import predict
 from core.sections import DataSettings, TeacherSettings
@@ -220,6 +221,16 @@ def test_the_status_says_model_task_seed_and_epoch_and_counts_over_the_job() -> 
     assert {(status.state, status.stage, status.total_steps) for status in told} == {("running", "scores", 28)}
     steps = [status.step for status in told]
     assert steps == sorted(steps) and steps[-1] == 28
+
+
+def test_a_wait_in_a_cell_says_once_whom_it_is_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    really = FolderRecorder.preparing
+    monkeypatch.setattr(FolderRecorder, "preparing", lambda self, words: (said.append(words), really(self, words))[1])
+    finished("whom", tasks=("MRPC",), max_examples=100, second_distillation=True)
+    about = [words for words in said if words.startswith("Run one on MRPC: asking")]
+    assert len(about) == 2, "whom it asks, then about what"
+    assert all(words.lower().count("run one on mrpc") == 1 for words in about)
 
 
 def stop_at_call(number: int) -> Callable[[], bool]:
